@@ -1,0 +1,30 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install train test lint types check clean
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: .venv/installed  ## make .venv and install zerosum into it
+
+train: install  ## train a DCGAN on handwritten digits (no download, 3 CPU minutes)
+	$(BIN)/python train.py experiment=digits
+
+test: install  ## the fast test suite
+	$(BIN)/python -m pytest -n 2
+
+lint: install  ## style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: install  ## types
+	$(BIN)/mypy
+
+check: lint types test  ## all that a change must pass
+
+clean:  ## remove the environment and caches, never outputs/ or data/
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

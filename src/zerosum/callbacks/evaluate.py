@@ -1,0 +1,104 @@
+"""Metrics on a schedule, their history, and the best checkpoint."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from zerosum.callbacks import finished, log_metrics, passed
+from zerosum.callbacks.checkpoint import save
+from zerosum.errors import UserError
+from zerosum.evaluation import EvaluationProtocol
+from zerosum.files import saved_whole
+from zerosum.gan import GAN
+
+log = logging.getLogger("zerosum")
+
+
+class Evaluate(Callback):
+    """Measures the generator's average at the start, every `every` images and at the end.
+
+    Each value goes to the loggers and, with all that it was measured by, to metrics.json; the best so far is
+    kept in best.ckpt.
+    """
+
+    def __init__(self, protocol: EvaluationProtocol, folder: str, every: int = 20_000) -> None:
+        self.protocol = protocol
+        self.folder = Path(folder)
+        self.every = every
+        self.history: list[dict[str, Any]] = []
+        self.floor: dict[str, float] | None = None
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The evaluation with the greatest score, the earlier of equals; None before the first."""
+        return max(self.history, key=lambda entry: self.protocol.score(entry["values"]), default=None)
+
+    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+        """Weights and real statistics, before training starts; one process computes, the others read its cache."""
+        assert trainer.datamodule is not None
+        if trainer.is_global_zero:
+            self.protocol.prepare(trainer.datamodule.dataset)
+            self.floor = self.protocol.floor()
+        trainer.strategy.barrier()
+        if not trainer.is_global_zero:
+            self.protocol.prepare(trainer.datamodule.dataset)
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        """What noise scores."""
+        if not self.history:
+            self.evaluate(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """When due."""
+        if passed(pl_module, self.every) and not finished(trainer):
+            self.evaluate(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        """The last, unless training was interrupted."""
+        if finished(trainer) and self.history[-1]["card"]["images"] != pl_module.images_seen:
+            self.evaluate(trainer, pl_module)
+
+    def evaluate(self, trainer: Trainer, gan: GAN) -> None:
+        """One entry of the history."""
+        start = time.perf_counter()
+        values = self.protocol.measure(gan)
+        seconds = round(time.perf_counter() - start, 2)
+        card = {**self.protocol.card(), "weights": "ema", "images": gan.images_seen, "seed": gan.seed, "seconds": seconds}
+        self.history.append({"values": values, "card": card})
+        trainer.callback_metrics.update(values)
+        log_metrics(trainer, gan, values)
+        log.info("%s images: %s", f"{gan.images_seen:,}", described(values))
+        if self.best is self.history[-1]:
+            save(trainer, self.folder / "best.ckpt")
+        if trainer.is_global_zero:
+            self.write()
+
+    def objective(self, name: str) -> float:
+        """The best evaluation's value, for sweepers."""
+        values = self.best["values"] if self.best is not None else {}
+        if name not in values:
+            raise UserError(f"objective={name} was not measured: choose one of {', '.join(values)}")
+        return values[name]
+
+    def write(self) -> None:
+        """metrics.json: best, last, floor and the whole history."""
+        report = {"best": self.best, "last": self.history[-1], "floor": self.floor, "history": self.history}
+        text = json.dumps(report, indent=1)
+        saved_whole(self.folder / "metrics.json", lambda partial: partial.write_text(text))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history goes with the checkpoint, so that a resumed run has no gaps."""
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As saved."""
+        self.history = state_dict["history"]
+
+
+def described(values: dict[str, float]) -> str:
+    """'fid 12.34' and the like, for people."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,75 @@
+"""One bar: how far, how fast, who is winning."""
+
+import logging
+import time
+from typing import Any
+
+from lightning import Callback, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from zerosum.callbacks import passed
+from zerosum.callbacks.evaluate import Evaluate
+from zerosum.callbacks.record import curves
+from zerosum.gan import GAN
+
+log = logging.getLogger("zerosum")
+
+REFRESH_SECONDS = 0.25
+LINES = 10
+
+
+class ProgressBar(Callback):
+    """Images seen of the budget, images/s, losses, mean D(x) and D(G(z)), last and best metric, time left.
+
+    Where the output is no terminal, a line for every tenth of the budget.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Starts the bar at where training starts."""
+        assert trainer.datamodule is not None
+        data = trainer.datamodule
+        self._budget = trainer.max_steps * data.batch_size * data.critic_steps
+        self._started, self._from = time.perf_counter(), pl_module.images_seen
+        self._refreshed = 0.0
+        self._bar: Progress | None = None
+        console = Console(stderr=True)
+        if console.is_terminal and trainer.is_global_zero:
+            columns = (TextColumn("{task.fields[images]}"), BarColumn(20), TextColumn("{task.fields[state]}"))
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False)
+            self._task: TaskID = self._bar.add_task("", total=self._budget, images="", state="")
+            self._bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Four times a second, or ten times a run."""
+        now = time.perf_counter()
+        if self._bar is not None and now - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = now
+            images = f"{pl_module.images_seen:,}/{self._budget:,} images"
+            self._bar.update(self._task, completed=pl_module.images_seen, images=images, state=self.state(trainer, pl_module))
+            self._bar.refresh()
+        elif self._bar is None and passed(pl_module, max(1, self._budget // LINES)):
+            log.info("%s/%s images  %s", f"{pl_module.images_seen:,}", f"{self._budget:,}", self.state(trainer, pl_module))
+
+    def state(self, trainer: Trainer, gan: GAN) -> str:
+        """Speed and numbers, in one line."""
+        speed = (gan.images_seen - self._from) / (time.perf_counter() - self._started)
+        turn = curves(gan)
+        players = f"J_D {turn['loss_discriminator']:.2f} J_G {turn['loss_generator']:.2f}"
+        players += f"  D(x) {turn['d_real']:.2f} D(G(z)) {turn['d_fake']:.2f}"
+        return f"{speed:,.0f}/s  {players}{quality(trainer)}"
+
+    def teardown(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+        """Leaves the terminal as it was."""
+        if getattr(self, "_bar", None) is not None:
+            assert self._bar is not None
+            self._bar.stop()
+
+
+def quality(trainer: Trainer) -> str:
+    """'  fid 12.3 (best 11.0)', the last and the best value of the first metric."""
+    evaluate = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluate)), None)
+    if evaluate is None or evaluate.best is None:
+        return ""
+    name, last = next(iter(evaluate.history[-1]["values"].items()))
+    return f"  {name} {last:.4g} (best {evaluate.best['values'][name]:.4g})"

@@ -1,0 +1,84 @@
+"""Pictures of the same seeds over training, and the film made of them."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from PIL import Image
+
+from zerosum import sampling
+from zerosum.files import saved_whole
+from zerosum.gan import GAN
+from zerosum.pictures import captioned
+
+GROWTH = 4.0
+"""The film's times grow from 1 to e^4 times the first interval."""
+FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 120, 3000
+
+
+class Samples(Callback):
+    """Saves `frames` pictures to samples/, often at first, and training.gif at the end.
+
+    Frame i of n is drawn at budget * (exp(4 i/n) - 1) / (exp(4) - 1) images, the first before any training.
+    Samples are those of seeds 0, 1, ...; title is written under each.
+    """
+
+    def __init__(self, folder: str, title: str = "", frames: int = 48, count: int | None = None) -> None:
+        self.folder = Path(folder)
+        self.title = title
+        self.frames = frames
+        self.count = count
+
+    def times(self, budget: int) -> list[int]:
+        """Images seen at each frame, rising from 0 to the budget."""
+        return [round(budget * math.expm1(GROWTH * i / self.frames) / math.expm1(GROWTH)) for i in range(self.frames + 1)]
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        """The frame of pure noise."""
+        assert trainer.datamodule is not None
+        data = trainer.datamodule
+        self._times = self.times(trainer.max_steps * data.batch_size * data.critic_steps)
+        self._next = next((i for i, time in enumerate(self._times) if time >= pl_module.images_seen), len(self._times))
+        self.draw_if_due(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """When the clock has passed a frame's time."""
+        self.draw_if_due(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        """The film, also of an interrupted run."""
+        if trainer.is_global_zero:
+            film(sorted((self.folder / "samples").glob("*.png")), self.folder / "training.gif")
+
+    def draw_if_due(self, trainer: Trainer, gan: GAN) -> None:
+        """One picture for however many frames are due."""
+        if self._next < len(self._times) and gan.images_seen >= self._times[self._next] and trainer.is_global_zero:
+            self.draw(trainer, gan)
+        while self._next < len(self._times) and gan.images_seen >= self._times[self._next]:
+            self._next += 1
+
+    def draw(self, trainer: Trainer, gan: GAN) -> None:
+        """One picture, to the folder and to the loggers that take pictures."""
+        assert trainer.datamodule is not None
+        dataset = trainer.datamodule.dataset
+        seeds = range(self.count or dataset.samples_pictured)
+        samples = torch.cat([batch.float().cpu() for batch in sampling.images(gan, seeds)])
+        picture = captioned(dataset.picture(samples), f"{self.title} · {gan.images_seen:,} images seen")
+        path = self.folder / "samples" / f"{gan.images_seen:010d}.png"
+        saved_whole(path, lambda partial: picture.save(partial, "PNG"))
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image("samples", [picture], caption=[f"{gan.images_seen:,} images seen"])
+
+
+def film(frames: list[Path], path: Path) -> None:
+    """An endless GIF of the frames, resting on the last."""
+    if len(frames) < 2:
+        return
+    first, *others = [Image.open(frame).convert("RGB").quantize(64) for frame in frames]
+    duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
+    saved_whole(
+        path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
+    )

@@ -1,0 +1,43 @@
+"""The generator's exponential moving average, its half-life stated in images."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+class ExponentialMovingAverage(nn.Module):
+    """A copy of a network that follows it slowly: the copy is what is sampled and measured.
+
+    The half-life is at most `ramp_up` times the images seen, so that the copy forgets the initial noise
+    (StyleGAN2-ADA, Karras et al. 2020). Batch norm's running statistics are averaged with the weights,
+    which they belong to.
+    """
+
+    def __init__(self, network: nn.Module, half_life: float, ramp_up: float | None = 0.05) -> None:
+        super().__init__()
+        self.half_life = half_life
+        self.ramp_up = ramp_up
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "ExponentialMovingAverage":
+        """Never leaves evaluation mode."""
+        return super().train(False)
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """beta = 2^(-images / half-life)."""
+        ramp = float("inf") if self.ramp_up is None else self.ramp_up * images_seen
+        half_life = min(self.half_life, ramp)
+        return 0.5 ** (images / half_life) if half_life > 0 else 0.0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, images: int, images_seen: int) -> None:
+        """One step of `images` images towards `network`."""
+        weight = 1 - self.decay(images, images_seen)
+        average, current = floating(self.network), floating(network)
+        torch._foreach_lerp_(average, current, weight)
+
+
+def floating(network: nn.Module) -> list[Tensor]:
+    """Parameters and floating-point buffers, in the order of the state dict."""
+    return [tensor for tensor in [*network.parameters(), *network.buffers()] if tensor.is_floating_point()]

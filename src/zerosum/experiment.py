@@ -1,0 +1,228 @@
+"""From a config to objects and back: with the verbs, the only place that knows Hydra."""
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning import Trainer
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from zerosum.callbacks import finished
+from zerosum.callbacks.evaluate import Evaluate, described
+from zerosum.data.training import TrainingData
+from zerosum.errors import UserError, did_you_mean
+from zerosum.evaluation import EvaluationProtocol
+from zerosum.files import saved_whole
+from zerosum.gan import GAN, Optimizers
+from zerosum.memory import keep_large_blocks
+from zerosum.preflight import checked
+from zerosum.quiet import hush
+
+log = logging.getLogger("zerosum")
+
+KEYS = {
+    *("dataset", "model", "loss", "regularizer", "optimizer", "features", "protocol", "trainer", "callbacks", "logger"),
+    *("game", "run", "seed", "resume", "objective"),
+}
+
+
+@dataclass
+class Run:
+    """What a run is, besides its parts: the budget in real images shown to D, its name and its folder."""
+
+    images: int
+    name: str
+    folder: str
+
+    def __post_init__(self) -> None:
+        if self.images < 1:
+            raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
+
+
+@dataclass
+class Game:
+    """The rules: the global batch, D's updates a step, and the generator's average (half-life in images)."""
+
+    batch_size: int = 64
+    critic_steps: int = 1
+    ema_half_life: float = 10_000.0
+    ema_ramp_up: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "critic_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"game.{name}={getattr(self, name)}: at least 1")
+
+
+@dataclass
+class Experiment:
+    """All that training needs, built."""
+
+    gan: GAN
+    data: TrainingData
+    trainer: Trainer
+    run: Run
+
+
+def make(node: Any, **further: Any) -> Any:
+    """Build a node; a UserError from a constructor stays one."""
+    try:
+        return instantiate(node, _convert_="all", **further)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
+
+
+def plain(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
+    """The config resolved, checked against every constructor, as plain lists and dictionaries."""
+    try:
+        node = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+    assert isinstance(node, dict)
+    for key in node.keys() - KEYS:
+        raise UserError(f"{key}: there is no such option.{did_you_mean(str(key), KEYS)}")
+    targets = {"run": f"{__name__}.Run", "game": f"{__name__}.Game"}
+    typed = checked({**node, **{key: {"_target_": target, **node[key]} for key, target in targets.items()}})
+    for key in targets:
+        del typed[key]["_target_"]
+    if not isinstance(typed["seed"], int) or typed["seed"] < 0:
+        raise UserError(f"seed={typed['seed']!r}: expected a whole number, 0 or more")
+    return typed
+
+
+def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
+    """The players, their loss and the rules of the game."""
+    rules = Game(**config["game"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config["seed"])
+        generator = make(config["model"]["generator"])(image_shape=image_shape)
+        discriminator = make(config["model"]["discriminator"])(image_shape=image_shape)
+    return GAN(
+        generator,
+        discriminator,
+        make(config["loss"]),
+        Optimizers(make(config["optimizer"]["discriminator"]), make(config["optimizer"]["generator"])),
+        {name: make(node) for name, node in (config["regularizer"] or {}).items()},
+        critic_steps=rules.critic_steps,
+        ema_half_life=rules.ema_half_life,
+        ema_ramp_up=rules.ema_ramp_up,
+        seed=config["seed"],
+    )
+
+
+def build(config: dict[str, Any]) -> Experiment:
+    """Everything, from a config that `plain` has checked."""
+    run, rules = Run(**config["run"]), Game(**config["game"])
+    dataset = make(config["dataset"])
+    data = TrainingData(dataset, rules.batch_size, rules.critic_steps, config["seed"])
+    trainer = make(
+        config["trainer"],
+        max_steps=math.ceil(run.images / (rules.batch_size * rules.critic_steps)),
+        logger=[make(node) for node in config["logger"].values()],
+        callbacks=[make(node) for node in config["callbacks"].values()],
+        default_root_dir=run.folder,
+    )
+    return Experiment(build_gan(config, dataset.image_shape), data, trainer, run)
+
+
+def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -> Evaluate | None:
+    """Train from a composed config, from the start or from a checkpoint; returns what was measured."""
+    hush()
+    keep_large_blocks()
+    typed = plain(config)
+    experiment = build(typed)
+    folder = Path(experiment.run.folder)
+    if experiment.trainer.is_global_zero:
+        saved_whole(folder / "config.yaml", lambda partial: partial.write_text(OmegaConf.to_yaml(typed)))
+    started = time.perf_counter()
+    experiment.trainer.fit(experiment.gan, datamodule=experiment.data, ckpt_path=checkpoint)
+    evaluate = next((each for each in experiment.trainer.callbacks if isinstance(each, Evaluate)), None)
+    summarize(experiment, evaluate, time.perf_counter() - started)
+    return evaluate
+
+
+def summarize(experiment: Experiment, evaluate: Evaluate | None, seconds: float) -> None:
+    """What came out, and where it is."""
+    folder, gan = Path(experiment.run.folder), experiment.gan
+    done = "Done" if finished(experiment.trainer) else f"Stopped; go on with: python train.py resume={folder}"
+    log.info("%s: %s images in %.0f s.", done, f"{gan.images_seen:,}", seconds)
+    if evaluate is not None and evaluate.best is not None:
+        best, last = evaluate.best, evaluate.history[-1]
+        log.info("  start  %s", described(evaluate.history[0]["values"]))
+        log.info("  best   %s at %s images", described(best["values"]), f"{best['card']['images']:,}")
+        log.info("  last   %s", described(last["values"]))
+        if evaluate.floor is not None:
+            log.info("  floor  %s (real training data in the generator's place)", described(evaluate.floor))
+    for name, what in RESULTS.items():
+        if (folder / name).exists():
+            log.info("  %-38s %s", what, folder / name)
+
+
+RESULTS = {
+    "samples": "pictures over training",
+    "training.gif": "film of training",
+    "metrics.json": "figures, best and last, with protocol",
+    "metrics.csv": "curves",
+    "last.ckpt": "checkpoint",
+}
+
+
+def saved_config(run: Path) -> dict[str, Any]:
+    """The resolved config of a run folder, its paths those of where the folder lies now."""
+    path = run / "config.yaml"
+    if not path.exists():
+        raise UserError(f"{run} holds no run (there is no {path}): name a folder that train.py made, such as outputs/<run>")
+    config = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(config, dict)
+    return moved(config, config["run"]["folder"], str(run))
+
+
+def moved(node: Any, old: str, new: str) -> Any:
+    """The node with every path in `old` put into `new`."""
+    if isinstance(node, dict):
+        return {key: moved(value, old, new) for key, value in node.items()}
+    return new if node == old else node
+
+
+def load(run: str | Path, checkpoint: str = "best") -> GAN:
+    """The GAN of a run folder with the weights of best.ckpt or last.ckpt, ready to sample."""
+    run = Path(run)
+    config = plain(saved_config(run))
+    gan = build_gan(config, make(config["dataset"]).image_shape)
+    path = run / f"{checkpoint}.ckpt"
+    stored = read_checkpoint(path)
+    try:
+        gan.load_state_dict(stored["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"{path} holds another model than {run}/config.yaml describes: {str(error).splitlines()[1].strip()}") from error
+    gan.on_load_checkpoint(stored)
+    return gan.eval()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, read without running any code from it."""
+    if not path.exists():
+        raise UserError(f"there is no {path}: this run has not reached its first checkpoint")
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch.load raises whatever the damage makes it
+        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): it is damaged, take another checkpoint") from error
+
+
+def load_protocol(run: str | Path) -> EvaluationProtocol:
+    """The protocol that a run was measured by, prepared on its dataset."""
+    config = plain(saved_config(Path(run)))
+    protocol = make(config["protocol"])
+    dataset = make(config["dataset"])
+    dataset.prepare()
+    protocol.prepare(dataset)
+    return protocol

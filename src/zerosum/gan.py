@@ -1,0 +1,155 @@
+"""Two players trained in turn: Algorithm 1 of Goodfellow et al. 2014, as a LightningModule."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zerosum.data import Batch
+from zerosum.distributed import average_gradients, world
+from zerosum.ema import ExponentialMovingAverage
+from zerosum.losses import AdversarialLoss
+from zerosum.randomness import derive, generator
+from zerosum.regularizers import Regularizer, Scored
+from zerosum.sampling import latents
+
+
+class Optimizers(NamedTuple):
+    """Constructors of the players' optimizers, each called with its player's parameters."""
+
+    discriminator: Callable[[Iterable[nn.Parameter]], Optimizer]
+    generator: Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class Turn(NamedTuple):
+    """What the last step saw, detached, for whoever wants to log it; logits are those of D's last turn."""
+
+    discriminator_loss: Tensor
+    generator_loss: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    penalties: dict[str, Tensor]
+    images: int
+    """Real images shown to D in the step, over all processes."""
+
+
+class GAN(LightningModule):
+    """A generator and a discriminator, a loss, their optimizers, and the rules of the game.
+
+    A step is `critic_steps` updates of the discriminator, each on a batch of its own, and one of the
+    generator, against the fakes of the last of them. `ema_half_life` is in images (see
+    `ExponentialMovingAverage`); `seed` seeds every draw of training, as a function of the step.
+    """
+
+    turn: Turn
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        optimizers: Optimizers | None = None,
+        regularizers: Mapping[str, Regularizer] | None = None,
+        *,
+        critic_steps: int = 1,
+        ema_half_life: float = 10_000.0,
+        ema_ramp_up: float | None = 0.05,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.loss = loss
+        self.make_optimizers = optimizers
+        self.regularizers = nn.ModuleDict(dict(regularizers or {}))
+        self.ema = ExponentialMovingAverage(generator, ema_half_life, ema_ramp_up)
+        self.critic_steps = critic_steps
+        self.seed = seed
+        self.images_seen = 0
+        # Convolutions are faster with channels last in memory, on CPU as on GPU.
+        self.to(memory_format=torch.channels_last)
+
+    def sample(self, seeds: Sequence[int], labels: Tensor | None = None) -> Tensor:
+        """(len(seeds), *image_shape) from the generator's moving average; pictures lie in [-1, 1]."""
+        z = latents(seeds, self.generator.latent_dim).to(self.device)
+        return self.ema.network(z, labels)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Discriminator first, then generator."""
+        assert self.make_optimizers is not None, "a GAN built without optimizers is for sampling"
+        return [
+            self.make_optimizers.discriminator(self.discriminator.parameters()),
+            self.make_optimizers.generator(self.generator.parameters()),
+        ]
+
+    def training_step(self, batches: list[Batch], batch_idx: int) -> None:
+        """`critic_steps` turns of D, one of G. All randomness is a function of (seed, step, process)."""
+        discriminator_optimizer, generator_optimizer = self.optimizers()
+        # Only G's updates count, so Lightning's global_step is the number of steps (private: lightning < 2.7).
+        discriminator_optimizer._on_before_step = discriminator_optimizer._on_after_step = lambda: None
+        step, (rank, _) = self.global_step, world()
+        torch.manual_seed(derive(self.seed, step, "step", rank))
+        for index, batch in enumerate(batches):
+            fakes = self.generator(self.noise(step * self.critic_steps + index, len(batch.images)), batch.labels)
+            critic_loss, real, fake, penalties = self.critique(batch, fakes.detach(), step)
+            self.update(discriminator_optimizer, self.discriminator, critic_loss)
+        fooled = self.score(fakes, batch.labels)
+        paired = self.score(batch.images, batch.labels) if self.loss.paired else None
+        generator_loss = self.loss.generator(fooled, paired)
+        self.update(generator_optimizer, self.generator, generator_loss)
+        images = sum(len(batch.images) for batch in batches) * world()[1]
+        self.images_seen += images
+        self.ema.update(self.generator, images, self.images_seen)
+        losses = critic_loss.detach(), generator_loss.detach()
+        self.turn = Turn(*losses, real.logits.detach(), fake.logits.detach(), penalties, images)
+
+    def noise(self, draw: int, size: int) -> Tensor:
+        """This process's rows of the global batch's z ~ N(0, I), a function of (seed, draw, position)."""
+        rank, processes = world()
+        z = torch.randn(processes * size, self.generator.latent_dim, generator=generator(self.seed, draw, "latents"))
+        return z[rank * size : (rank + 1) * size].to(self.device, non_blocking=True)
+
+    def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Logits in float32, so that losses keep their precision under autocast."""
+        return self.discriminator(images, labels).float()
+
+    def critique(self, batch: Batch, fakes: Tensor, step: int) -> tuple[Tensor, Scored, Scored, dict[str, Tensor]]:
+        """J_D plus the penalties due at this step."""
+        due = {name: term for name, term in self.regularizers.items() if term.due(step)}
+        images = batch.images.requires_grad_() if due else batch.images
+        fakes = fakes.requires_grad_() if due else fakes
+        # Second derivatives need float32: a step with a penalty leaves autocast.
+        with torch.autocast(self.device.type, enabled=torch.is_autocast_enabled(self.device.type) and not due):
+            if due:
+                images, fakes = images.float(), fakes.float()
+            real = Scored(images, self.score(images, batch.labels))
+            fake = Scored(fakes, self.score(fakes, batch.labels))
+            penalties = {name: term(lambda x: self.score(x, batch.labels), real, fake) for name, term in due.items()}
+        loss = self.loss.discriminator(real.logits, fake.logits)
+        return loss + sum(penalties.values()), real, fake, {name: term.detach() for name, term in penalties.items()}
+
+    def update(self, optimizer: Any, player: nn.Module, loss: Tensor) -> None:
+        """One step of one player: the other's weights receive no gradients."""
+        parameters = list(player.parameters())
+        optimizer.zero_grad()
+        self.manual_backward(loss, inputs=parameters)
+        average_gradients(parameters)
+        optimizer.step()
+        # Autocast keeps its casts of the weights until it is left, so it would go on playing the old ones.
+        torch.clear_autocast_cache()
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Nothing to do: `TrainingData` makes its batches on the device."""
+        return batch
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the clock."""
+        checkpoint["images_seen"] = self.images_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Sets the clock."""
+        self.images_seen = checkpoint["images_seen"]

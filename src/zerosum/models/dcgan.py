@@ -1,0 +1,69 @@
+"""DCGAN, Radford et al. 2016: strided convolutions, batch norm, no pooling, no hidden dense layers."""
+
+import math
+
+from torch import Tensor, nn
+
+from zerosum.errors import UserError
+
+
+def widths(image_shape: tuple[int, ...], base_channels: int) -> list[int]:
+    """Channels at 4x4, 8x8, ... up to half the resolution: halved at every doubling, ending in `base_channels`."""
+    if len(image_shape) != 3:
+        raise UserError(f"dcgan makes pictures (C, H, W), this dataset has shape {tuple(image_shape)}: use model=mlp")
+    channels, height, width = image_shape
+    if height != width or height not in (16, 32, 64, 128) or channels not in (1, 3):
+        raise UserError(
+            f"dcgan makes square pictures of 16, 32, 64 or 128 pixels with 1 or 3 channels, not {channels} x {height} x"
+            f" {width}: set dataset.resolution to one of these"
+        )
+    stages = int(math.log2(height)) - 2
+    return [base_channels * 2**stage for stage in reversed(range(stages))]
+
+
+def initialize(module: nn.Module) -> None:
+    """Weights N(0, 0.02), batch norm scales N(1, 0.02), biases 0 (Radford et al. 2016, section 4)."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    if isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+class Generator(nn.Module):
+    """Noise, projected to 4x4, doubled by transposed convolutions; batch norm everywhere but the last layer."""
+
+    def __init__(self, image_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64) -> None:
+        super().__init__()
+        channels = widths(image_shape, base_channels)
+        self.latent_dim = latent_dim
+        # The paper's first layer, a transposed convolution of a 1x1 map, is this product.
+        self.project = nn.Linear(latent_dim, 4 * 4 * channels[0], bias=False)
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)]
+        for before, after in zip(channels, channels[1:], strict=False):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
+            layers += [nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], image_shape[0], 4, 2, 1, bias=False))
+        self.apply(initialize)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, latent_dim) to (B, C, H, W) in [-1, 1]."""
+        projected = self.project(z).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # (B, C, 4, 4), channels last
+        return self.layers(projected).tanh()
+
+
+class Discriminator(nn.Module):
+    """Halved by strided convolutions to 4x4, then one logit; batch norm everywhere but the first layer."""
+
+    def __init__(self, image_shape: tuple[int, ...], base_channels: int = 64) -> None:
+        super().__init__()
+        channels = widths(image_shape, base_channels)[::-1]
+        layers: list[nn.Module] = [nn.Conv2d(image_shape[0], channels[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        for before, after in zip(channels, channels[1:], strict=False):
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 4, bias=False))
+        self.apply(initialize)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) to (B,)."""
+        return self.layers(images).flatten()

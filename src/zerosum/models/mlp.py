@@ -1,0 +1,41 @@
+"""Fully connected networks: for points in the plane, and the plainest model of small pictures."""
+
+import math
+
+from torch import Tensor, nn
+
+
+class Generator(nn.Module):
+    """Noise to a picture or a point by `depth` hidden layers with ReLU.
+
+    Pictures end in tanh; points, which have no range, do not.
+    """
+
+    def __init__(self, image_shape: tuple[int, ...], latent_dim: int = 16, width: int = 128, depth: int = 3) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.image_shape = tuple(image_shape)
+        widths = [latent_dim] + depth * [width]
+        hidden = [layer for pair in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(*pair), nn.ReLU())]
+        output: list[nn.Module] = [nn.Linear(widths[-1], math.prod(image_shape)), nn.Unflatten(1, self.image_shape)]
+        self.layers = nn.Sequential(*hidden, *output, *([nn.Tanh()] if len(image_shape) == 3 else []))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, latent_dim) to (B, *image_shape)."""
+        return self.layers(z)
+
+
+class Discriminator(nn.Module):
+    """A picture or a point to a logit by `depth` hidden layers with leaky ReLU (slope 0.2)."""
+
+    def __init__(self, image_shape: tuple[int, ...], width: int = 128, depth: int = 3) -> None:
+        super().__init__()
+        widths = [math.prod(image_shape)] + depth * [width]
+        hidden = [
+            layer for pair in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))
+        ]
+        self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], 1))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, *image_shape) to (B,)."""
+        return self.layers(images).squeeze(1)
