@@ -1,24 +1,37 @@
 """Train a GAN: python train.py model=dcgan loss=nonsat. Options: python train.py --help"""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from zerosum.messages import explained, run_folder
 
 OmegaConf.register_new_resolver("run_folder", run_folder)
 
+CONF = Path(__file__).parent / "conf"
+
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> float | None:
     """Train, or go on with `resume`; returns the value that `objective` names, for sweepers."""
+    hydra_config = HydraConfig.get()
+    # A job of a sweep raises, so that Hydra names it and goes on with the others.
+    with explained(CONF) if hydra_config.mode is RunMode.RUN else nullcontext():
+        return run(config, list(hydra_config.overrides.task))
+
+
+def run(config: DictConfig, overrides: list[str]) -> float | None:
+    """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
     from zerosum import resuming
     from zerosum.experiment import train
 
     if config.resume is not None:
-        evaluate = resuming.resume(Path(config.resume), list(hydra.core.hydra_config.HydraConfig.get().overrides.task))
+        evaluate = resuming.resume(Path(config.resume), overrides)
     else:
         resuming.refuse_to_overwrite(Path(config.run.folder))
         evaluate = train(config)
@@ -27,5 +40,5 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive at `explained`
-    with explained():
+    with explained(CONF):
         main()

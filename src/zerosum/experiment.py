@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.callbacks import finished
 from zerosum.callbacks.evaluate import Evaluate, described
+from zerosum.data import Dataset
 from zerosum.data.training import TrainingData
 from zerosum.errors import UserError, did_you_mean
 from zerosum.evaluation import EvaluationProtocol
@@ -218,11 +219,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): it is damaged, take another checkpoint") from error
 
 
+def load_dataset(run: str | Path) -> Dataset:
+    """The dataset of a run, nothing of it read yet."""
+    return make(plain(saved_config(Path(run)))["dataset"])
+
+
 def load_protocol(run: str | Path) -> EvaluationProtocol:
     """The protocol that a run was measured by, prepared on its dataset."""
-    config = plain(saved_config(Path(run)))
-    protocol = make(config["protocol"])
-    dataset = make(config["dataset"])
-    dataset.prepare()
-    protocol.prepare(dataset)
+    protocol = make(plain(saved_config(Path(run)))["protocol"])
+    protocol.prepare(load_dataset(run))
     return protocol

@@ -12,7 +12,7 @@ from zerosum.data import Batch
 from zerosum.distributed import average_gradients, world
 from zerosum.ema import ExponentialMovingAverage
 from zerosum.losses import AdversarialLoss
-from zerosum.randomness import derive, generator
+from zerosum.randomness import generator, reseed
 from zerosum.regularizers import Regularizer, Scored
 from zerosum.sampling import latents
 
@@ -92,7 +92,7 @@ class GAN(LightningModule):
         # Only G's updates count, so Lightning's global_step is the number of steps (private: lightning < 2.7).
         discriminator_optimizer._on_before_step = discriminator_optimizer._on_after_step = lambda: None
         step, (rank, _) = self.global_step, world()
-        torch.manual_seed(derive(self.seed, step, "step", rank))
+        reseed(self.device, self.seed, step, "step", rank)
         for index, batch in enumerate(batches):
             fakes = self.generator(self.noise(step * self.critic_steps + index, len(batch.images)), batch.labels)
             critic_loss, real, fake, penalties = self.critique(batch, fakes.detach(), step)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from zerosum.errors import UserError, did_you_mean
 
@@ -16,8 +17,11 @@ def run_folder(resume: str | None, name: str) -> str:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """User errors and Hydra's own are printed as one message and end the program with status 1."""
+def explained(conf: Path) -> Iterator[None]:
+    """User errors and Hydra's own are printed as one message and end the program with status 1.
+
+    `conf` is the folder of the configs, where unknown options are looked up.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -26,7 +30,7 @@ def explained() -> Iterator[None]:
     except UserError as error:
         stop(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        stop(hydra_message(error))
+        stop(hydra_message(str(error), conf))
 
 
 def stop(message: str) -> None:
@@ -38,34 +42,26 @@ def stop(message: str) -> None:
     sys.exit(1)
 
 
-def hydra_message(error: Exception) -> str:
+def hydra_message(message: str, conf: Path) -> str:
     """Hydra's message on one line, with the nearest options where an option is unknown."""
-    cause: BaseException = error
-    while isinstance(cause.__cause__, Exception):
-        cause = cause.__cause__
-    first = str(error).splitlines()[0]
-    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    unknown = re.search(r"Could not override '([^']+)'", message)
     if unknown is None:
-        return " ".join(str(error).split())
-    return f"{first.rstrip('.')}: there is no such option.{nearest(unknown[1])}"
+        return " ".join(message.split("Config search path")[0].split())
+    return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], options(conf))}"
 
 
-def nearest(key: str) -> str:
-    """The options of the default config that look like `key`."""
-    from hydra import compose
-    from hydra.core.global_hydra import GlobalHydra
+def options(conf: Path) -> list[str]:
+    """Every key of the default config and every group, as written on the command line."""
+    from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    if not GlobalHydra.instance().is_initialized():
-        return ""
-    config = OmegaConf.to_container(compose("config"), resolve=False)
-    return did_you_mean(key, dotted(config))
+    with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
+        keys = dotted(OmegaConf.to_container(compose("config"), resolve=False))
+    return keys + [folder.name for folder in conf.iterdir() if folder.is_dir()]
 
 
 def dotted(node: object, prefix: str = "") -> list[str]:
-    """Every key of a nested dictionary, as written on the command line."""
+    """Every key of a nested dictionary, with dots."""
     if not isinstance(node, dict):
         return []
-    return [
-        name for key, value in node.items() for name in [f"{prefix}{key}", *dotted(value, f"{prefix}{key}.")]
-    ]
+    return [name for key, value in node.items() for name in [f"{prefix}{key}", *dotted(value, f"{prefix}{key}.")]]

@@ -1,11 +1,13 @@
 """Grids of samples, with a caption a person can read."""
 
 import math
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from zerosum.files import saved_whole
 from zerosum.sampling import to_uint8
 
 LONG_SIDE = 640
@@ -34,3 +36,14 @@ def captioned(picture: Image.Image, caption: str) -> Image.Image:
     sheet.paste(picture, (0, 0))
     ImageDraw.Draw(sheet).text((size // 2, picture.height + size // 3), caption, "black", font)
     return sheet
+
+
+def as_picture(pixels: Tensor) -> Image.Image:
+    """(1 or 3, H, W) uint8 as a gray or RGB picture, at its own size."""
+    array = pixels.permute(1, 2, 0).cpu().contiguous().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """A PNG file, whole or not at all."""
+    saved_whole(path, lambda partial: picture.save(partial, "PNG"))

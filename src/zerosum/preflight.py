@@ -63,7 +63,8 @@ def conformed(value: Any, annotation: Any, path: str) -> Any:
     if value == "???":
         raise UserError(f"{path} is missing: set {path}=...")
     if not fits(value, annotation):
-        raise UserError(f"{path}={value!r}: expected {named(annotation)}")
+        whole = f", write {int(value)}" if isinstance(value, float) and value.is_integer() else ""
+        raise UserError(f"{path}={value!r}: expected {named(annotation)}{whole}")
     return as_float(value, annotation)
 
 

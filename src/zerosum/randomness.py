@@ -14,3 +14,15 @@ def derive(*what: int | str) -> int:
 def generator(*what: int | str) -> torch.Generator:
     """A CPU generator seeded by `derive(*what)`: CPU draws are the same whatever the training device."""
     return torch.Generator().manual_seed(derive(*what))
+
+
+def reseed(device: torch.device, *what: int | str) -> None:
+    """Seed the generators that a step on `device` draws from by default.
+
+    torch.manual_seed would also seed, at a millisecond, every kind of device that is not there.
+    """
+    torch.default_generator.manual_seed(derive(*what))
+    if device.type == "cuda":
+        torch.cuda.manual_seed(derive(*what))
+    if device.type == "mps":
+        torch.mps.manual_seed(derive(*what))

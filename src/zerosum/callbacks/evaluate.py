@@ -64,11 +64,8 @@ class Evaluate(Callback):
 
     def evaluate(self, trainer: Trainer, gan: GAN) -> None:
         """One entry of the history."""
-        start = time.perf_counter()
-        values = self.protocol.measure(gan)
-        seconds = round(time.perf_counter() - start, 2)
-        card = {**self.protocol.card(), "weights": "ema", "images": gan.images_seen, "seed": gan.seed, "seconds": seconds}
-        self.history.append({"values": values, "card": card})
+        self.history.append(entry(self.protocol, gan))
+        values = self.history[-1]["values"]
         trainer.callback_metrics.update(values)
         log_metrics(trainer, gan, values)
         log.info("%s images: %s", f"{gan.images_seen:,}", described(values))
@@ -97,6 +94,15 @@ class Evaluate(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As saved."""
         self.history = state_dict["history"]
+
+
+def entry(protocol: EvaluationProtocol, gan: GAN) -> dict[str, Any]:
+    """Values of the generator's average, and the card that says what they are."""
+    start = time.perf_counter()
+    values = protocol.measure(gan)
+    seconds = round(time.perf_counter() - start, 2)
+    model = {"weights": "ema", "images": gan.images_seen, "seed": gan.seed, "seconds": seconds}
+    return {"values": values, "card": {**protocol.card(), **model}}
 
 
 def described(values: dict[str, float]) -> str:

@@ -11,10 +11,11 @@ from PIL import Image
 from zerosum import sampling
 from zerosum.files import saved_whole
 from zerosum.gan import GAN
-from zerosum.pictures import captioned
+from zerosum.pictures import captioned, save_png
 
 GROWTH = 4.0
 """The film's times grow from 1 to e^4 times the first interval."""
+FILM_WIDTH, COLOURS = 400, 64
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 120, 3000
 
 
@@ -66,18 +67,23 @@ class Samples(Callback):
         seeds = range(self.count or dataset.samples_pictured)
         samples = torch.cat([batch.float().cpu() for batch in sampling.images(gan, seeds)])
         picture = captioned(dataset.picture(samples), f"{self.title} · {gan.images_seen:,} images seen")
-        path = self.folder / "samples" / f"{gan.images_seen:010d}.png"
-        saved_whole(path, lambda partial: picture.save(partial, "PNG"))
+        save_png(picture, self.folder / "samples" / f"{gan.images_seen:010d}.png")
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image("samples", [picture], caption=[f"{gan.images_seen:,} images seen"])
+
+
+def shrunk(picture: Image.Image) -> Image.Image:
+    """At most `FILM_WIDTH` wide: a GIF of photographs grows fast."""
+    factor = min(1.0, FILM_WIDTH / picture.width)
+    return picture.convert("RGB").resize((round(picture.width * factor), round(picture.height * factor)))
 
 
 def film(frames: list[Path], path: Path) -> None:
     """An endless GIF of the frames, resting on the last."""
     if len(frames) < 2:
         return
-    first, *others = [Image.open(frame).convert("RGB").quantize(64) for frame in frames]
+    first, *others = [shrunk(Image.open(frame)).quantize(COLOURS) for frame in frames]
     duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
     saved_whole(
         path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
