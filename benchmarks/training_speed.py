@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-STEPS = {"dcgan": (8, 60), "ring": (100, 1500)}
+STEPS = {"dcgan": (8, 60), "ring": (100, 2500)}
 """Steps left out, and steps measured."""
 CONTESTANTS = {
     "dcgan": ("plain", "raw", "zerosum", "raw-bf16", "zerosum-bf16"),
@@ -40,8 +40,10 @@ RATIOS = {
     "ring": (("zerosum", "raw"),),
 }
 OVERRIDES = {
-    "dcgan": [*"dataset=synthetic dataset.resolution=32 dataset.channels=3 dataset.count=4096 model=dcgan".split()],
-    "ring": [*"dataset=ring model=mlp game.batch_size=512".split()],
+    "dcgan": [
+        *["dataset=synthetic", "dataset.resolution=32", "dataset.channels=3", "dataset.count=4096", "model=dcgan"]
+    ],
+    "ring": [*["experiment=ring"]],
 }
 BATCH = {"dcgan": 64, "ring": 512}
 
@@ -128,7 +130,7 @@ def raw(task: str, bf16: bool = False) -> float:
     from zerosum.data.synthetic import Synthetic
     from zerosum.ema import ExponentialMovingAverage
     from zerosum.losses import NonSaturating
-    from zerosum.memory import keep_large_blocks
+    from zerosum.process import keep_large_blocks
 
     keep_large_blocks()
     generator, discriminator = (network.to(memory_format=torch.channels_last) for network in networks(task))
@@ -177,7 +179,10 @@ def zerosum(task: str, bf16: bool = False) -> float:
             if trainer.global_step == skipped + counted:
                 self.seconds = time.perf_counter() - self.start
 
-    with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"),
+    ):
         precision = ["trainer.precision=bf16-mixed"] if bf16 else []
         config = compose(
             "config",
@@ -196,7 +201,7 @@ def zerosum(task: str, bf16: bool = False) -> float:
         clock = Clock()
         built.trainer.callbacks.append(clock)
         experiment.hush()
-        experiment.keep_large_blocks()
+        experiment.prepare_process()
         built.trainer.fit(built.gan, datamodule=built.data)
     return counted * batch / clock.seconds
 

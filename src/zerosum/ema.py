@@ -1,6 +1,7 @@
 """The generator's exponential moving average, its half-life stated in images."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ class ExponentialMovingAverage(nn.Module):
         super().__init__()
         self.half_life = half_life
         self.ramp_up = ramp_up
+        self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "ExponentialMovingAverage":
@@ -33,9 +35,13 @@ class ExponentialMovingAverage(nn.Module):
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int) -> None:
         """One step of `images` images towards `network`."""
-        weight = 1 - self.decay(images, images_seen)
-        average, current = floating(self.network), floating(network)
-        torch._foreach_lerp_(average, current, weight)
+        if self._pairs is None:  # walking the modules at every step would cost a fiftieth of a small model's
+            self._pairs = floating(self.network), floating(network)
+        torch._foreach_lerp_(*self._pairs, 1 - self.decay(images, images_seen))
+
+    def _apply(self, *arguments: Any, **named: Any) -> "ExponentialMovingAverage":
+        self._pairs = None  # moving to a device replaces buffers
+        return super()._apply(*arguments, **named)
 
 
 def floating(network: nn.Module) -> list[Tensor]:

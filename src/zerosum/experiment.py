@@ -15,15 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.callbacks import finished
-from zerosum.callbacks.evaluate import Evaluate, described
+from zerosum.callbacks.evaluate import Evaluate, described, evaluation_of
 from zerosum.data import Dataset
 from zerosum.data.training import TrainingData
 from zerosum.errors import UserError, did_you_mean
 from zerosum.evaluation import EvaluationProtocol
 from zerosum.files import saved_whole
 from zerosum.gan import GAN, Optimizers
-from zerosum.memory import keep_large_blocks
 from zerosum.preflight import checked
+from zerosum.process import prepare_process
 from zerosum.quiet import hush
 
 log = logging.getLogger("zerosum")
@@ -90,7 +90,7 @@ def plain(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
         raise UserError(str(error).splitlines()[0]) from error
     assert isinstance(node, dict)
     for key in node.keys() - KEYS:
-        raise UserError(f"{key}: there is no such option.{did_you_mean(str(key), KEYS)}")
+        raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
     targets = {"run": f"{__name__}.Run", "game": f"{__name__}.Game"}
     typed = checked({**node, **{key: {"_target_": target, **node[key]} for key, target in targets.items()}})
     for key in targets:
@@ -138,7 +138,7 @@ def build(config: dict[str, Any]) -> Experiment:
 def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -> Evaluate | None:
     """Train from a composed config, from the start or from a checkpoint; returns what was measured."""
     hush()
-    keep_large_blocks()
+    prepare_process()
     typed = plain(config)
     experiment = build(typed)
     folder = Path(experiment.run.folder)
@@ -146,7 +146,7 @@ def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -
         saved_whole(folder / "config.yaml", lambda partial: partial.write_text(OmegaConf.to_yaml(typed)))
     started = time.perf_counter()
     experiment.trainer.fit(experiment.gan, datamodule=experiment.data, ckpt_path=checkpoint)
-    evaluate = next((each for each in experiment.trainer.callbacks if isinstance(each, Evaluate)), None)
+    evaluate = evaluation_of(experiment.trainer)
     summarize(experiment, evaluate, time.perf_counter() - started)
     return evaluate
 
@@ -181,7 +181,7 @@ def saved_config(run: Path) -> dict[str, Any]:
     """The resolved config of a run folder, its paths those of where the folder lies now."""
     path = run / "config.yaml"
     if not path.exists():
-        raise UserError(f"{run} holds no run (there is no {path}): name a folder that train.py made, such as outputs/<run>")
+        raise UserError(f"{run} holds no run (there is no {path}): name a folder that train.py made, in outputs/")
     config = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(config, dict)
     return moved(config, config["run"]["folder"], str(run))
@@ -204,7 +204,8 @@ def load(run: str | Path, checkpoint: str = "best") -> GAN:
     try:
         gan.load_state_dict(stored["state_dict"])
     except RuntimeError as error:
-        raise UserError(f"{path} holds another model than {run}/config.yaml describes: {str(error).splitlines()[1].strip()}") from error
+        difference = str(error).splitlines()[1].strip()
+        raise UserError(f"{path} holds another model than {run}/config.yaml describes: {difference}") from error
     gan.on_load_checkpoint(stored)
     return gan.eval()
 
@@ -216,7 +217,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch.load raises whatever the damage makes it
-        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): it is damaged, take another checkpoint") from error
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read ({reason}): it is damaged, take another checkpoint") from error
 
 
 def load_dataset(run: str | Path) -> Dataset:

@@ -92,8 +92,8 @@ class ClassifierFeatures:
         """Train the classifier, or take it from the cache."""
         if dataset.classes is None:
             raise UserError(
-                f"features=classifier needs labels and {dataset.name} has none: put each class into a sub-folder, or take"
-                " features=inception"
+                f"features=classifier needs labels and {dataset.name} has none: put each class into a sub-folder,"
+                " or take features=inception"
             )
         self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes))
         key = derive(dataset.fingerprint("train"), self.steps, self.seed, repr(self.network))
@@ -101,7 +101,8 @@ class ClassifierFeatures:
         if not path.exists():
             log.info("Training the classifier for the Frechet distance, once for this dataset ...")
             accuracy = self.train(dataset)
-            saved_whole(path, lambda partial: torch.save({"weights": self.network.state_dict(), "accuracy": accuracy}, partial))
+            content = {"weights": self.network.state_dict(), "accuracy": accuracy}
+            saved_whole(path, lambda partial: torch.save(content, partial))
         stored = torch.load(path, weights_only=True)
         self.network.load_state_dict(stored["weights"])
         self.network.eval().requires_grad_(False)
@@ -130,7 +131,7 @@ class ClassifierFeatures:
             optimizer.step()
             schedule.step()
         self.standardize(dataset)
-        return self.accuracy(dataset)
+        return self.test_accuracy(dataset)
 
     @torch.no_grad()
     def standardize(self, dataset: PictureDataset) -> None:
@@ -139,7 +140,7 @@ class ClassifierFeatures:
         self.network.mean, self.network.deviation = features.mean(0), features.std(0).clamp(min=1e-6)
 
     @torch.no_grad()
-    def accuracy(self, dataset: PictureDataset) -> float:
+    def test_accuracy(self, dataset: PictureDataset) -> float:
         """Share of the held-out split that is classified rightly."""
         guesses = [self.network.classify(from_uint8(pictures)).argmax(1) for pictures in dataset.batches("test", 512)]
         return float((torch.cat(guesses).numpy() == dataset.split("test").labels).mean())
@@ -178,7 +179,7 @@ class InceptionFeatures:
         try:
             network = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
         except Exception as error:  # torch.load and load_state_dict raise whatever the damage makes them
-            raise UserError(f"{path} is not torch-fidelity's InceptionV3 weights file ({error}): fetch it again") from error
+            raise UserError(f"{path} is not torch-fidelity's InceptionV3 ({error}): fetch it again") from error
         self.network = RGB(network.eval().requires_grad_(False), 2048)
         self.hash = hash_of(path)
 
@@ -201,7 +202,8 @@ class InceptionFeatures:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), hash_prefix="6726825d", progress=True)
         except (URLError, OSError, RuntimeError) as error:
-            raise UserError(f"Inception's weights are not in {path} and could not be downloaded ({error}): {advice}") from error
+            missing = f"Inception's weights are not in {path} and could not be downloaded ({error})"
+            raise UserError(f"{missing}: {advice}") from error
         return path
 
 

@@ -1,6 +1,7 @@
 """Two players trained in turn: Algorithm 1 of Goodfellow et al. 2014, as a LightningModule."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -65,8 +66,9 @@ class GAN(LightningModule):
         self.discriminator = discriminator
         self.loss = loss
         self.make_optimizers = optimizers
-        self.regularizers = nn.ModuleDict(dict(regularizers or {}))
+        self.regularizers: Mapping[str, Regularizer] = nn.ModuleDict(dict(regularizers or {}))  # type: ignore[assignment]
         self.ema = ExponentialMovingAverage(generator, ema_half_life, ema_ramp_up)
+        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.critic_steps = critic_steps
         self.seed = seed
         self.images_seen = 0
@@ -75,8 +77,9 @@ class GAN(LightningModule):
 
     def sample(self, seeds: Sequence[int], labels: Tensor | None = None) -> Tensor:
         """(len(seeds), *image_shape) from the generator's moving average; pictures lie in [-1, 1]."""
-        z = latents(seeds, self.generator.latent_dim).to(self.device)
-        return self.ema.network(z, labels)
+        z = latents(seeds, self.latent_dim).to(self.device)
+        average: nn.Module = self.ema.network
+        return average(z, labels)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Discriminator first, then generator."""
@@ -88,19 +91,20 @@ class GAN(LightningModule):
 
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         """`critic_steps` turns of D, one of G. All randomness is a function of (seed, step, process)."""
-        discriminator_optimizer, generator_optimizer = self.optimizers()
-        # Only G's updates count, so Lightning's global_step is the number of steps (private: lightning < 2.7).
-        discriminator_optimizer._on_before_step = discriminator_optimizer._on_after_step = lambda: None
+        discriminator_optimizer, generator_optimizer = self.optimizers()  # type: ignore[attr-defined]
         step, (rank, _) = self.global_step, world()
         reseed(self.device, self.seed, step, "step", rank)
         for index, batch in enumerate(batches):
-            fakes = self.generator(self.noise(step * self.critic_steps + index, len(batch.images)), batch.labels)
+            z = self.noise(step * self.critic_steps + index, len(batch.images))
+            with torch.set_grad_enabled(index == len(batches) - 1):  # the last fakes serve G's turn too
+                fakes = self.generator(z, batch.labels)
             critic_loss, real, fake, penalties = self.critique(batch, fakes.detach(), step)
-            self.update(discriminator_optimizer, self.discriminator, critic_loss)
+            self.update(discriminator_optimizer, critic_loss)
         fooled = self.score(fakes, batch.labels)
         paired = self.score(batch.images, batch.labels) if self.loss.paired else None
         generator_loss = self.loss.generator(fooled, paired)
-        self.update(generator_optimizer, self.generator, generator_loss)
+        self.update(generator_optimizer, generator_loss)
+        self.count_step()
         images = sum(len(batch.images) for batch in batches) * world()[1]
         self.images_seen += images
         self.ema.update(self.generator, images, self.images_seen)
@@ -110,7 +114,7 @@ class GAN(LightningModule):
     def noise(self, draw: int, size: int) -> Tensor:
         """This process's rows of the global batch's z ~ N(0, I), a function of (seed, draw, position)."""
         rank, processes = world()
-        z = torch.randn(processes * size, self.generator.latent_dim, generator=generator(self.seed, draw, "latents"))
+        z = torch.randn(processes * size, self.latent_dim, generator=generator(self.seed, draw, "latents"))
         return z[rank * size : (rank + 1) * size].to(self.device, non_blocking=True)
 
     def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -121,26 +125,37 @@ class GAN(LightningModule):
         """J_D plus the penalties due at this step."""
         due = {name: term for name, term in self.regularizers.items() if term.due(step)}
         images = batch.images.requires_grad_() if due else batch.images
-        fakes = fakes.requires_grad_() if due else fakes
+        fakes = fakes.float().requires_grad_() if due else fakes
         # Second derivatives need float32: a step with a penalty leaves autocast.
-        with torch.autocast(self.device.type, enabled=torch.is_autocast_enabled(self.device.type) and not due):
-            if due:
-                images, fakes = images.float(), fakes.float()
+        with torch.autocast(self.device.type, enabled=False) if due else nullcontext():
             real = Scored(images, self.score(images, batch.labels))
             fake = Scored(fakes, self.score(fakes, batch.labels))
             penalties = {name: term(lambda x: self.score(x, batch.labels), real, fake) for name, term in due.items()}
         loss = self.loss.discriminator(real.logits, fake.logits)
         return loss + sum(penalties.values()), real, fake, {name: term.detach() for name, term in penalties.items()}
 
-    def update(self, optimizer: Any, player: nn.Module, loss: Tensor) -> None:
-        """One step of one player: the other's weights receive no gradients."""
-        parameters = list(player.parameters())
+    def update(self, optimizer: Any, loss: Tensor) -> None:
+        """One step of the player whose optimizer it is: the other's weights receive no gradients."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         optimizer.zero_grad()
-        self.manual_backward(loss, inputs=parameters)
-        average_gradients(parameters)
-        optimizer.step()
+        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
+            # Lightning's hooks around these two calls cost a twentieth of a small model's step.
+            loss.backward(inputs=parameters)
+            average_gradients(parameters)
+            optimizer.optimizer.step()
+        else:
+            self.manual_backward(loss, inputs=parameters)
+            average_gradients(parameters)
+            optimizer._on_before_step = optimizer._on_after_step = lambda: None
+            optimizer.step()
         # Autocast keeps its casts of the weights until it is left, so it would go on playing the old ones.
         torch.clear_autocast_cache()
+
+    def count_step(self) -> None:
+        """One step, two optimizers: Lightning's global_step counts generator updates (private: lightning < 2.7)."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        progress.increment_ready()
+        progress.increment_completed()
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Nothing to do: `TrainingData` makes its batches on the device."""

@@ -29,4 +29,6 @@ def write(run: Path, checkpoint: str, count: int, seed: int, output: str | None)
         saved_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n"))
     grid = dataset.picture(samples[:1024])
     save_png(grid, folder / "grid.png")
-    return f"{count} samples of {run.name} at {gan.images_seen:,} images: {folder}, all of them in {folder / 'grid.png'}"
+    return (
+        f"{count} samples of {run.name} at {gan.images_seen:,} images: {folder}, all of them in {folder / 'grid.png'}"
+    )

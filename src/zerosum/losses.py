@@ -47,7 +47,7 @@ class Minimax:
 
 
 class NonSaturating:
-    """G maximizes the probability that D is mistaken, so its gradient lives when D wins (Goodfellow 2016, equation 13)."""
+    """G maximizes the probability that D errs, so its gradient lives when D wins (Goodfellow 2016, equation 13)."""
 
     paired: ClassVar[bool] = False
 

@@ -10,7 +10,7 @@ from zerosum.quiet import hush
 
 
 def write(run: Path, checkpoint: str) -> str:
-    """Measure best.ckpt or last.ckpt by the run's own protocol, into evaluation_<checkpoint>.json; returns the values."""
+    """Measure a checkpoint by the run's own protocol, into evaluation_<checkpoint>.json; returns the values."""
     hush()
     gan = experiment.load(run, checkpoint)
     protocol = experiment.load_protocol(run)

@@ -71,8 +71,8 @@ def conformed(value: Any, annotation: Any, path: str) -> Any:
 def as_float(value: Any, annotation: Any) -> Any:
     """Whole numbers to floats, in lists too (torch's Adam takes betas of 0.0, not of 0)."""
     if isinstance(value, list):
-        inner = [argument for option in options(annotation) for argument in get_args(option)]
-        return [as_float(item, Union[tuple(inner)]) if inner else item for item in value]
+        inner = {argument for option in options(annotation) for item in get_args(option) for argument in options(item)}
+        return [float(item) if type(item) is int and float in inner and int not in inner else item for item in value]
     wanted = options(annotation)
     return float(value) if type(value) is int and float in wanted and int not in wanted else value
 

@@ -20,7 +20,7 @@ def resume(run: Path, overrides: list[str]) -> Evaluate | None:
         if key == "resume":
             continue
         if not key.startswith(EXTENDABLE):
-            raise UserError(f"resume={run} goes on with the run's own config, so {override} cannot be set: leave it out")
+            raise UserError(f"resume={run} goes on with the run's own config: leave out {override}")
         OmegaConf.update(config, key, OmegaConf.from_dotlist([f"value={value}"]).value)
     typed = plain(config)
     checkpoint = run / "last.ckpt"

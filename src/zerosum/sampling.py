@@ -25,9 +25,7 @@ def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
 
 
 @torch.inference_mode()
-def images(
-    model: Model, seeds: Sequence[int], labels: Tensor | None = None, batch_size: int = 64
-) -> Iterator[Tensor]:
+def images(model: Model, seeds: Sequence[int], labels: Tensor | None = None, batch_size: int = 64) -> Iterator[Tensor]:
     """Batches of samples of `model` for the seeds, in order."""
     for start in range(0, len(seeds), batch_size):
         chosen = slice(start, start + batch_size)

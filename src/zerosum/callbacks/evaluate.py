@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from zerosum.callbacks import finished, log_metrics, passed
+from zerosum.callbacks import data_of, finished, log_metrics, passed
 from zerosum.callbacks.checkpoint import save
 from zerosum.errors import UserError
 from zerosum.evaluation import EvaluationProtocol
@@ -39,13 +39,13 @@ class Evaluate(Callback):
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
         """Weights and real statistics, before training starts; one process computes, the others read its cache."""
-        assert trainer.datamodule is not None
+        dataset = data_of(trainer).dataset
         if trainer.is_global_zero:
-            self.protocol.prepare(trainer.datamodule.dataset)
+            self.protocol.prepare(dataset)
             self.floor = self.protocol.floor()
         trainer.strategy.barrier()
         if not trainer.is_global_zero:
-            self.protocol.prepare(trainer.datamodule.dataset)
+            self.protocol.prepare(dataset)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         """What noise scores."""
@@ -94,6 +94,12 @@ class Evaluate(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As saved."""
         self.history = state_dict["history"]
+
+
+def evaluation_of(trainer: Trainer) -> Evaluate | None:
+    """The trainer's Evaluate, where it has one."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    return next((callback for callback in callbacks if isinstance(callback, Evaluate)), None)
 
 
 def entry(protocol: EvaluationProtocol, gan: GAN) -> dict[str, Any]:

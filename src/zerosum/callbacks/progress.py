@@ -8,8 +8,8 @@ from lightning import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from zerosum.callbacks import passed
-from zerosum.callbacks.evaluate import Evaluate
+from zerosum.callbacks import budget_of, passed
+from zerosum.callbacks.evaluate import evaluation_of
 from zerosum.callbacks.record import curves
 from zerosum.gan import GAN
 
@@ -27,9 +27,7 @@ class ProgressBar(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         """Starts the bar at where training starts."""
-        assert trainer.datamodule is not None
-        data = trainer.datamodule
-        self._budget = trainer.max_steps * data.batch_size * data.critic_steps
+        self._budget = budget_of(trainer)
         self._started, self._from = time.perf_counter(), pl_module.images_seen
         self._refreshed = 0.0
         self._bar: Progress | None = None
@@ -45,11 +43,13 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         if self._bar is not None and now - self._refreshed > REFRESH_SECONDS:
             self._refreshed = now
-            images = f"{pl_module.images_seen:,}/{self._budget:,} images"
-            self._bar.update(self._task, completed=pl_module.images_seen, images=images, state=self.state(trainer, pl_module))
+            seen, state = pl_module.images_seen, self.state(trainer, pl_module)
+            images = f"{seen:,}/{self._budget:,} images"
+            self._bar.update(self._task, completed=seen, images=images, state=state)
             self._bar.refresh()
         elif self._bar is None and passed(pl_module, max(1, self._budget // LINES)):
-            log.info("%s/%s images  %s", f"{pl_module.images_seen:,}", f"{self._budget:,}", self.state(trainer, pl_module))
+            seen, state = pl_module.images_seen, self.state(trainer, pl_module)
+            log.info("%s/%s images  %s", f"{seen:,}", f"{self._budget:,}", state)
 
     def state(self, trainer: Trainer, gan: GAN) -> str:
         """Speed and numbers, in one line."""
@@ -68,7 +68,7 @@ class ProgressBar(Callback):
 
 def quality(trainer: Trainer) -> str:
     """'  fid 12.3 (best 11.0)', the last and the best value of the first metric."""
-    evaluate = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluate)), None)
+    evaluate = evaluation_of(trainer)
     if evaluate is None or evaluate.best is None:
         return ""
     name, last = next(iter(evaluate.history[-1]["values"].items()))

@@ -9,6 +9,7 @@ from lightning import Callback, Trainer
 from PIL import Image
 
 from zerosum import sampling
+from zerosum.callbacks import budget_of, data_of
 from zerosum.files import saved_whole
 from zerosum.gan import GAN
 from zerosum.pictures import captioned, save_png
@@ -34,13 +35,12 @@ class Samples(Callback):
 
     def times(self, budget: int) -> list[int]:
         """Images seen at each frame, rising from 0 to the budget."""
-        return [round(budget * math.expm1(GROWTH * i / self.frames) / math.expm1(GROWTH)) for i in range(self.frames + 1)]
+        shares = [math.expm1(GROWTH * frame / self.frames) / math.expm1(GROWTH) for frame in range(self.frames + 1)]
+        return [round(budget * share) for share in shares]
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         """The frame of pure noise."""
-        assert trainer.datamodule is not None
-        data = trainer.datamodule
-        self._times = self.times(trainer.max_steps * data.batch_size * data.critic_steps)
+        self._times = self.times(budget_of(trainer))
         self._next = next((i for i, time in enumerate(self._times) if time >= pl_module.images_seen), len(self._times))
         self.draw_if_due(trainer, pl_module)
 
@@ -62,8 +62,7 @@ class Samples(Callback):
 
     def draw(self, trainer: Trainer, gan: GAN) -> None:
         """One picture, to the folder and to the loggers that take pictures."""
-        assert trainer.datamodule is not None
-        dataset = trainer.datamodule.dataset
+        dataset = data_of(trainer).dataset
         seeds = range(self.count or dataset.samples_pictured)
         samples = torch.cat([batch.float().cpu() for batch in sampling.images(gan, seeds)])
         picture = captioned(dataset.picture(samples), f"{self.title} · {gan.images_seen:,} images seen")

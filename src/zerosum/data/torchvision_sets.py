@@ -49,8 +49,8 @@ class TorchvisionPictures(PictureDataset):
             return self.source(self.root, train=train, download=True)
         except (OSError, RuntimeError) as error:
             raise UserError(
-                f"{self.name} is not in {place} and could not be downloaded ({error}): put torchvision's files there, or"
-                " set dataset.root to the folder that has them"
+                f"{self.name} is not in {place} and could not be downloaded ({error}): put torchvision's files there,"
+                " or set dataset.root to the folder that has them"
             ) from error
 
 

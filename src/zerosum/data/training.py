@@ -39,7 +39,8 @@ class TrainingData(LightningDataModule):
                 f" take a multiple of {processes}"
             )
         local = self.batch_size // processes
-        return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, slice(rank * local, (rank + 1) * local))
+        shard = slice(rank * local, (rank + 1) * local)
+        return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)
 
     def batches(self, start: int, device: torch.device, shard: slice) -> Iterator[list[Batch]]:
         """One list of `critic_steps` batches for each step from `start` on."""

@@ -25,7 +25,13 @@ class FrechetDistance:
     """
 
     def __init__(
-        self, features: Features, n_fake: int = 10_000, split: str = "test", seed: int = 0, batch_size: int = 100, floor: bool = True
+        self,
+        features: Features,
+        n_fake: int = 10_000,
+        split: str = "test",
+        seed: int = 0,
+        batch_size: int = 100,
+        floor: bool = True,
     ) -> None:
         if n_fake < 2:
             raise UserError(f"protocol.n_fake={n_fake}: a covariance needs at least 2 samples")
@@ -39,7 +45,9 @@ class FrechetDistance:
     def prepare(self, dataset: PictureDataset) -> None:
         """Features, then the statistics of the real pictures."""
         if not isinstance(dataset, PictureDataset):
-            raise UserError(f"protocol=frechet compares pictures, {type(dataset).__name__} has points: use protocol=modes")
+            raise UserError(
+                f"protocol=frechet compares pictures, {type(dataset).__name__} has points: use protocol=modes"
+            )
         self.features.prepare(dataset)
         self.dataset = dataset
         self.real = self.statistics(self.split)

@@ -1,5 +1,6 @@
 """DCGAN, Radford et al. 2016: strided convolutions, batch norm, no pooling, no hidden dense layers."""
 
+import itertools
 import math
 
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class Generator(nn.Module):
         # The paper's first layer, a transposed convolution of a 1x1 map, is this product.
         self.project = nn.Linear(latent_dim, 4 * 4 * channels[0], bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)]
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in itertools.pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
             layers += [nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], image_shape[0], 4, 2, 1, bias=False))
@@ -59,7 +60,7 @@ class Discriminator(nn.Module):
         super().__init__()
         channels = widths(image_shape, base_channels)[::-1]
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], channels[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in itertools.pairwise(channels):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 4, bias=False))
         self.apply(initialize)

@@ -1,5 +1,6 @@
 """Fully connected networks: for points in the plane, and the plainest model of small pictures."""
 
+import itertools
 import math
 
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         self.image_shape = tuple(image_shape)
         widths = [latent_dim] + depth * [width]
-        hidden = [layer for pair in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(*pair), nn.ReLU())]
+        hidden = [layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
         output: list[nn.Module] = [nn.Linear(widths[-1], math.prod(image_shape)), nn.Unflatten(1, self.image_shape)]
         self.layers = nn.Sequential(*hidden, *output, *([nn.Tanh()] if len(image_shape) == 3 else []))
 
@@ -31,9 +32,7 @@ class Discriminator(nn.Module):
     def __init__(self, image_shape: tuple[int, ...], width: int = 128, depth: int = 3) -> None:
         super().__init__()
         widths = [math.prod(image_shape)] + depth * [width]
-        hidden = [
-            layer for pair in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))
-        ]
+        hidden = [layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
         self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], 1))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
