@@ -24,7 +24,7 @@ from zerosum.files import saved_whole
 from zerosum.gan import GAN, Optimizers
 from zerosum.preflight import checked
 from zerosum.process import prepare_process
-from zerosum.quiet import hush
+from zerosum.quiet import hush, silence_worker
 
 log = logging.getLogger("zerosum")
 
@@ -142,7 +142,9 @@ def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -
     typed = plain(config)
     experiment = build(typed)
     folder = Path(experiment.run.folder)
-    if experiment.trainer.is_global_zero:
+    if not experiment.trainer.is_global_zero:
+        silence_worker()
+    else:
         saved_whole(folder / "config.yaml", lambda partial: partial.write_text(OmegaConf.to_yaml(typed)))
     started = time.perf_counter()
     experiment.trainer.fit(experiment.gan, datamodule=experiment.data, ckpt_path=checkpoint)

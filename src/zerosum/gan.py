@@ -92,6 +92,7 @@ class GAN(LightningModule):
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         """`critic_steps` turns of D, one of G. All randomness is a function of (seed, step, process)."""
         discriminator_optimizer, generator_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        torch.set_autocast_cache_enabled(True)  # off in Lightning: every forward would cast the weights again
         step, (rank, _) = self.global_step, world()
         reseed(self.device, self.seed, step, "step", rank)
         for index, batch in enumerate(batches):
@@ -148,7 +149,7 @@ class GAN(LightningModule):
             average_gradients(parameters)
             optimizer._on_before_step = optimizer._on_after_step = lambda: None
             optimizer.step()
-        # Autocast keeps its casts of the weights until it is left, so it would go on playing the old ones.
+        # Autocast keeps its casts of the weights until it is left: D's turn would not be seen in G's.
         torch.clear_autocast_cache()
 
     def count_step(self) -> None:

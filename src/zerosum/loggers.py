@@ -1,10 +1,11 @@
 """Where the curves go: a CSV file always, Weights & Biases on request."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from zerosum.files import saved_whole
@@ -80,14 +81,19 @@ class CsvLogger(Logger):
         saved_whole(self.path, write)
 
 
+class WandbRun(WandbLogger):
+    """A W&B run that ends with its training: the jobs of a sweep, in one process, are runs of their own."""
+
+    def finalize(self, status: str) -> None:
+        """Finish the run, as failed where training failed."""
+        super().finalize(status)
+        self.experiment.finish(exit_code=0 if status == "success" else 1)
+
+
 def wandb_logger(folder: str, project: str = "zerosum", name: str | None = None, mode: str | None = None) -> Logger:
     """W&B, online where a key is there and the server answers, offline otherwise; `mode` decides it by hand."""
-    import os
-
-    from lightning.pytorch.loggers import WandbLogger
-
     mode = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    logger = WandbLogger(project=project, name=name, save_dir=folder, mode=mode)
+    logger = WandbRun(project=project, name=name, save_dir=folder, mode=mode)
     logger.experiment.define_metric("*", step_metric="images")
     return logger
 

@@ -18,6 +18,13 @@ SILENCED = (
 )
 
 
+def silence_worker() -> None:
+    """One process of several speaks and writes the log."""
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logging.FileHandler)]
+    logging.getLogger("zerosum").setLevel(logging.WARNING)
+
+
 def hush() -> None:
     """Filter Lightning's adverts and remarks, and W&B's chatter."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):

@@ -1,0 +1,67 @@
+"""What tests share: small configs, and the real data where it is there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+import zerosum.messages
+
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+torch.set_num_threads(1)
+OmegaConf.register_new_resolver("run_folder", zerosum.messages.run_folder, replace=True)
+
+TINY = (
+    "dataset=synthetic",
+    "model.base_channels=8",
+    "model.latent_dim=8",
+    "game.batch_size=16",
+    "features.steps=20",
+    "protocol.n_fake=64",
+    "callbacks.samples.count=4",
+    "callbacks.samples.frames=2",
+    "trainer=cpu",
+)
+"""A DCGAN that trains in a second."""
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Compose conf/ with overrides, as train.py does; the run folder and all caches lie in tmp_path."""
+
+    def compose_config(*overrides: str) -> dict[str, Any]:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            config = compose("config", list(overrides))
+        OmegaConf.update(config, "run.name", "test")
+        if OmegaConf.select(config, "run.folder", throw_on_resolution_failure=False) is None:
+            OmegaConf.update(config, "run.folder", str(tmp_path / "run"))
+        if "root" in config.dataset:
+            OmegaConf.update(config, "dataset.root", str(tmp_path / "data"))
+        return config
+
+    return compose_config
+
+
+@pytest.fixture
+def tiny(composed: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A DCGAN on synthetic pictures that trains in a second."""
+    return lambda *overrides: composed(*TINY, *overrides)
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MNIST, Fashion-MNIST and CIFAR-10 as torchvision reads them; skips where they are not at hand."""
+    import subprocess
+    import sys
+
+    if not (SHARED_DATA / "unpack").exists():
+        pytest.skip("the real data sets are not on this machine")
+    folder = tmp_path_factory.mktemp("shared")
+    subprocess.run([sys.executable, SHARED_DATA / "unpack", folder, "mnist", "fashion-mnist"], check=True)
+    return folder

@@ -1,0 +1,225 @@
+"""The game: who moves when, on what, and what the clock says."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+from torch import nn
+
+from zerosum.data.mixtures import Ring
+from zerosum.data.synthetic import Synthetic
+from zerosum.data.training import TrainingData
+from zerosum.gan import GAN, Optimizers
+from zerosum.losses import NonSaturating
+from zerosum.models import dcgan, mlp
+from zerosum.regularizers import R1, Regularizer
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=0.01)
+
+
+def adam(parameters):
+    return torch.optim.Adam(parameters, lr=2e-4, betas=(0.5, 0.999))
+
+
+def points_gan(make=adam, **options) -> GAN:
+    torch.manual_seed(0)
+    networks = mlp.Generator((2,), 4, 16, 2), mlp.Discriminator((2,), 16, 2)
+    return GAN(*networks, NonSaturating(), Optimizers(make, make), **options)
+
+
+def fit(gan: GAN, steps: int, *callbacks: Callback, dataset=None, batch_size=8, **options) -> Trainer:
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=steps,
+        max_epochs=-1,
+        logger=False,
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+    trainer.fit(gan, datamodule=TrainingData(dataset or Ring(), batch_size, gan.critic_steps))
+    return trainer
+
+
+class Spy(Callback):
+    """Keeps both players' weights before and after each step."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        self.steps.append(trainer.global_step)
+
+
+@pytest.mark.parametrize("critic_steps", [1, 3])
+def test_global_step_counts_generator_updates(critic_steps):
+    spy = Spy()
+    gan = points_gan(critic_steps=critic_steps)
+    fit(gan, 5, spy)
+    assert spy.steps == [1, 2, 3, 4, 5]
+    assert gan.images_seen == 5 * critic_steps * 8
+
+
+def test_one_step_equals_algorithm_1_written_out():
+    """Against plain autograd: k ascents of D on real and fake, one descent of G on the last fakes."""
+    gan = points_gan(sgd, critic_steps=2)
+    plain = points_gan(sgd, critic_steps=2)
+    fit(gan, 1)
+    loss, stream = NonSaturating(), Ring().stream(0, torch.device("cpu"))
+    for index in range(2):
+        real = stream.batch(index, 8, slice(0, 8)).images
+        fake = plain.generator(plain.noise(index, 8))
+        d_loss = loss.discriminator(plain.discriminator(real), plain.discriminator(fake.detach()))
+        descend(plain.discriminator, d_loss)
+    descend(plain.generator, loss.generator(plain.discriminator(fake)))
+    assert_equal_weights(gan.generator, plain.generator)
+    assert_equal_weights(gan.discriminator, plain.discriminator)
+
+
+def descend(player: nn.Module, loss: torch.Tensor) -> None:
+    weights = list(player.parameters())
+    for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+        weight.data -= 0.01 * gradient
+
+
+def assert_equal_weights(one: nn.Module, other: nn.Module, **tolerance) -> None:
+    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, msg=lambda text, name=name: f"{name}: {text}", **tolerance)
+
+
+def test_the_generators_turn_leaves_no_gradients_in_the_discriminator():
+    gan = points_gan()
+
+    class Turns(Callback):
+        gradients: list[torch.Tensor]
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+            self.gradients = [weight.grad.clone() for weight in pl_module.discriminator.parameters()]
+
+    turns = Turns()
+    fit(gan, 1, turns)
+    fresh = points_gan()
+    real = Ring().stream(0, torch.device("cpu")).batch(0, 8, slice(0, 8)).images
+    fake = fresh.generator(fresh.noise(0, 8)).detach()
+    loss = NonSaturating().discriminator(fresh.discriminator(real), fresh.discriminator(fake))
+    expected = torch.autograd.grad(loss, list(fresh.discriminator.parameters()))
+    for seen, wanted in zip(turns.gradients, expected, strict=True):
+        torch.testing.assert_close(seen, wanted)
+
+
+def test_under_autocast_the_generator_meets_the_updated_discriminator():
+    """Autocast caches its casts of the weights: without clearing them, D's step would not be seen."""
+
+    torch.manual_seed(0)
+    gan = GAN(
+        mlp.Generator((2,), 4, 16, 1), mlp.Discriminator((2,), 16, 1), Mean(), Optimizers(big_steps, no_steps), critic_steps=2
+    )
+    fit(gan, 1, precision="bf16-mixed")
+    with torch.autocast("cpu", torch.bfloat16):
+        fakes = gan.generator(gan.noise(1, 8))
+        expected = gan.discriminator(fakes).float().mean()
+    torch.testing.assert_close(gan.turn.generator_loss, expected, rtol=1e-2, atol=1e-2)
+
+
+class Mean:
+    """D raises all fakes' logits, G's cost is their mean: a D that was updated gives another cost."""
+
+    paired = False
+
+    def discriminator(self, real, fake):
+        return -fake.mean()
+
+    def generator(self, fake, real=None):
+        return fake.mean()
+
+
+def big_steps(parameters):
+    return torch.optim.SGD(parameters, lr=10.0)
+
+
+def no_steps(parameters):
+    return torch.optim.SGD(parameters, lr=0.0)
+
+
+def test_average_follows_its_closed_form():
+    gan = points_gan(ema_half_life=40.0, ema_ramp_up=None)
+    start = gan.ema.network.state_dict()["layers.0.weight"].clone()
+    weights = [start]
+
+    class Weights(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+            weights.append(pl_module.generator.state_dict()["layers.0.weight"].clone())
+
+    fit(gan, 10, Weights())
+    beta = 0.5 ** (8 / 40)
+    expected = start
+    for current in weights[1:]:
+        expected = beta * expected + (1 - beta) * current
+    torch.testing.assert_close(gan.ema.network.state_dict()["layers.0.weight"], expected)
+
+
+def test_half_life_is_in_images_whatever_the_batch():
+    average = points_gan(ema_half_life=100.0, ema_ramp_up=None).ema
+    assert average.decay(10, 1000) ** 10 == pytest.approx(0.5)
+    assert average.decay(50, 1000) ** 2 == pytest.approx(0.5)
+
+
+class Logged(Regularizer):
+    """Constant gradient on every weight; remembers the types that it saw."""
+
+    def penalty(self, critic, real, fake):
+        self.types = {real.logits.dtype, fake.images.dtype, critic(real.images).dtype}
+        return real.logits.mean()
+
+
+def test_penalties_are_computed_in_float32_under_autocast():
+    regularizer = Logged(1.0)
+    fit(points_gan(regularizers={"logged": regularizer}), 1, precision="bf16-mixed")
+    assert regularizer.types == {torch.float32}
+
+
+def test_a_lazy_penalty_is_due_on_every_kth_step_and_scaled_by_k():
+    gan = points_gan(regularizers={"r1": R1(2.0, every=3)})
+    seen = []
+
+    class Penalties(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+            seen.append(set(pl_module.turn.penalties))
+
+    fit(gan, 4, Penalties())
+    assert seen == [{"r1"}, set(), set(), {"r1"}]
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path):
+    """Straight to 6 steps, against 3 steps, a checkpoint, and a new process's objects from there."""
+    straight, first, second = (dcgan_gan() for _ in range(3))
+    data = Synthetic(16)
+    fit(straight, 6, dataset=data)
+    trainer = fit(first, 3, dataset=data)
+    trainer.save_checkpoint(tmp_path / "half.ckpt")
+    resumed = Trainer(
+        accelerator="cpu", max_steps=6, max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    resumed.fit(second, datamodule=TrainingData(data, 8, 1), ckpt_path=tmp_path / "half.ckpt")
+    assert second.images_seen == straight.images_seen == 48
+    for name, value in straight.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def dcgan_gan() -> GAN:
+    torch.manual_seed(0)
+    networks = dcgan.Generator((1, 16, 16), 8, 8), dcgan.Discriminator((1, 16, 16), 8)
+    return GAN(*networks, NonSaturating(), Optimizers(adam, adam), {"r1": R1(1.0, every=2)})
+
+
+def test_images_per_sample_do_not_depend_on_the_batch():
+    gan = dcgan_gan().eval()
+    with torch.no_grad():
+        together = gan.sample([5, 6, 7])
+        alone = gan.sample([6])
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-5, atol=1e-6)
