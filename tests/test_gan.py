@@ -117,7 +117,11 @@ def test_under_autocast_the_generator_meets_the_updated_discriminator():
 
     torch.manual_seed(0)
     gan = GAN(
-        mlp.Generator((2,), 4, 16, 1), mlp.Discriminator((2,), 16, 1), Mean(), Optimizers(big_steps, no_steps), critic_steps=2
+        mlp.Generator((2,), 4, 16, 1),
+        mlp.Discriminator((2,), 16, 1),
+        Mean(),
+        Optimizers(big_steps, no_steps),
+        critic_steps=2,
     )
     fit(gan, 1, precision="bf16-mixed")
     with torch.autocast("cpu", torch.bfloat16):
@@ -203,7 +207,12 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path):
     trainer = fit(first, 3, dataset=data)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     resumed = Trainer(
-        accelerator="cpu", max_steps=6, max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+        accelerator="cpu",
+        max_steps=6,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
     )
     resumed.fit(second, datamodule=TrainingData(data, 8, 1), ckpt_path=tmp_path / "half.ckpt")
     assert second.images_seen == straight.images_seen == 48
@@ -223,3 +232,25 @@ def test_images_per_sample_do_not_depend_on_the_batch():
         together = gan.sample([5, 6, 7])
         alone = gan.sample([6])
     torch.testing.assert_close(together[1:2], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_packing_shows_the_discriminator_neighbours_as_one():
+    torch.manual_seed(0)
+    networks = mlp.Generator((2,), 4, 16, 1), mlp.Discriminator((6,), 16, 1)
+    gan = GAN(*networks, NonSaturating(), Optimizers(adam, adam), pack=3)
+    points = torch.randn(9, 2)
+    torch.testing.assert_close(gan.score(points, None), gan.discriminator(points.view(3, 6)))
+    fit(gan, 2, batch_size=9)
+    assert gan.turn.real_logits.shape == (3,)
+    pictures = torch.randn(4, 3, 2, 2)
+    gan.pack, gan.discriminator = 2, nn.Flatten()
+    expected = torch.stack([torch.cat([pictures[0], pictures[1]]), torch.cat([pictures[2], pictures[3]])]).flatten(1)
+    torch.testing.assert_close(gan.score(pictures, None), expected)
+
+
+def test_unrolling_changes_the_generators_step_and_leaves_the_discriminators():
+    plain, ahead = points_gan(), points_gan(unroll=3)
+    fit(plain, 1)
+    fit(ahead, 1)
+    assert_equal_weights(plain.discriminator, ahead.discriminator)
+    assert not torch.equal(plain.turn.generator_loss, ahead.turn.generator_loss)

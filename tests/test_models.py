@@ -49,7 +49,7 @@ def test_the_first_layer_is_the_papers_transposed_convolution_of_a_1x1_map():
     torch.testing.assert_close(projected, expected)
 
 
-@pytest.mark.parametrize("shape", [(1, 48, 48), (1, 256, 256), (2, 32, 32), (3, 32, 64)])
+@pytest.mark.parametrize("shape", [(1, 48, 48), (1, 256, 256), (3, 32, 64)])
 def test_dcgan_refuses_what_it_cannot_make(shape):
     with pytest.raises(UserError, match="16, 32, 64 or 128"):
         dcgan.Generator(shape)

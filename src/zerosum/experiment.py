@@ -29,7 +29,19 @@ from zerosum.quiet import hush, silence_worker
 log = logging.getLogger("zerosum")
 
 KEYS = {
-    *("dataset", "model", "loss", "regularizer", "optimizer", "features", "protocol", "trainer", "callbacks", "logger"),
+    *(
+        "dataset",
+        "model",
+        "loss",
+        "regularizer",
+        "augment",
+        "optimizer",
+        "features",
+        "protocol",
+        "trainer",
+        "callbacks",
+        "logger",
+    ),
     *("game", "run", "seed", "resume", "objective"),
 }
 
@@ -53,13 +65,19 @@ class Game:
 
     batch_size: int = 64
     critic_steps: int = 1
+    pack: int = 1
+    unroll: int = 0
     ema_half_life: float = 10_000.0
     ema_ramp_up: float | None = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "critic_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"game.{name}={getattr(self, name)}: at least 1")
+        for name, least in {"batch_size": 1, "critic_steps": 1, "pack": 1, "unroll": 0}.items():
+            if getattr(self, name) < least:
+                raise UserError(f"game.{name}={getattr(self, name)}: at least {least}")
+        if self.batch_size % self.pack:
+            raise UserError(
+                f"game.pack={self.pack} does not divide game.batch_size={self.batch_size}: take one that does"
+            )
 
 
 @dataclass
@@ -106,14 +124,18 @@ def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         generator = make(config["model"]["generator"])(image_shape=image_shape)
-        discriminator = make(config["model"]["discriminator"])(image_shape=image_shape)
+        packed_shape = (rules.pack * image_shape[0], *image_shape[1:])
+        discriminator = make(config["model"]["discriminator"])(image_shape=packed_shape)
     return GAN(
         generator,
         discriminator,
         make(config["loss"]),
         Optimizers(make(config["optimizer"]["discriminator"]), make(config["optimizer"]["generator"])),
         {name: make(node) for name, node in (config["regularizer"] or {}).items()},
+        make(config["augment"]) if config["augment"] else None,
         critic_steps=rules.critic_steps,
+        pack=rules.pack,
+        unroll=rules.unroll,
         ema_half_life=rules.ema_half_life,
         ema_ramp_up=rules.ema_ramp_up,
         seed=config["seed"],
@@ -146,6 +168,8 @@ def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -
         silence_worker()
     else:
         saved_whole(folder / "config.yaml", lambda partial: partial.write_text(OmegaConf.to_yaml(typed)))
+    for logger in experiment.trainer.loggers:
+        logger.log_hyperparams(typed)
     started = time.perf_counter()
     experiment.trainer.fit(experiment.gan, datamodule=experiment.data, ckpt_path=checkpoint)
     evaluate = evaluation_of(experiment.trainer)
@@ -219,7 +243,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch.load raises whatever the damage makes it
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{path} cannot be read ({reason}): it is damaged, take another checkpoint") from error
 
 

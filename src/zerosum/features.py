@@ -93,7 +93,7 @@ class ClassifierFeatures:
         if dataset.classes is None:
             raise UserError(
                 f"features=classifier needs labels and {dataset.name} has none: put each class into a sub-folder,"
-                " or take features=inception"
+                " take features=inception, or measure nothing with ~callbacks.evaluate"
             )
         self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes))
         key = derive(dataset.fingerprint("train"), self.steps, self.seed, repr(self.network))
@@ -195,7 +195,10 @@ class InceptionFeatures:
         path = Path(self.weights) if self.weights else Path(torch.hub.get_dir()) / "checkpoints" / name
         if path.exists():
             return path
-        advice = f"fetch {URL_INCEPTION_V3} and set features.weights=path/to/{name}, or take features=classifier"
+        advice = (
+            f"fetch {URL_INCEPTION_V3} and set features.weights=path/to/{name}, or take features=classifier, or measure"
+            " nothing with ~callbacks.evaluate"
+        )
         if self.weights:
             raise UserError(f"features.weights={self.weights}: there is no such file; {advice}")
         try:

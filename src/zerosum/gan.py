@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim import Optimizer
 
+from zerosum.augment import Augmentation
 from zerosum.data import Batch
 from zerosum.distributed import average_gradients, world
 from zerosum.ema import ExponentialMovingAverage
@@ -16,6 +18,7 @@ from zerosum.losses import AdversarialLoss
 from zerosum.randomness import generator, reseed
 from zerosum.regularizers import Regularizer, Scored
 from zerosum.sampling import latents
+from zerosum.unrolled import Weights, unrolled
 
 
 class Optimizers(NamedTuple):
@@ -41,8 +44,9 @@ class GAN(LightningModule):
     """A generator and a discriminator, a loss, their optimizers, and the rules of the game.
 
     A step is `critic_steps` updates of the discriminator, each on a batch of its own, and one of the
-    generator, against the fakes of the last of them. `ema_half_life` is in images (see
-    `ExponentialMovingAverage`); `seed` seeds every draw of training, as a function of the step.
+    generator, against the fakes of the last of them. `augment` changes all that D sees; `pack` shows it that many
+    samples as one (PacGAN, Lin et al. 2018); `unroll` is in steps (see `unrolled`). `ema_half_life` is in images
+    (see `ExponentialMovingAverage`); `seed` seeds every draw of training, as a function of the step.
     """
 
     turn: Turn
@@ -54,8 +58,11 @@ class GAN(LightningModule):
         loss: AdversarialLoss,
         optimizers: Optimizers | None = None,
         regularizers: Mapping[str, Regularizer] | None = None,
+        augment: Augmentation | None = None,
         *,
         critic_steps: int = 1,
+        pack: int = 1,
+        unroll: int = 0,
         ema_half_life: float = 10_000.0,
         ema_ramp_up: float | None = 0.05,
         seed: int = 0,
@@ -69,7 +76,10 @@ class GAN(LightningModule):
         self.regularizers: Mapping[str, Regularizer] = nn.ModuleDict(dict(regularizers or {}))  # type: ignore[assignment]
         self.ema = ExponentialMovingAverage(generator, ema_half_life, ema_ramp_up)
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
+        self.augment = augment
         self.critic_steps = critic_steps
+        self.pack = pack
+        self.unroll = unroll
         self.seed = seed
         self.images_seen = 0
         # Convolutions are faster with channels last in memory, on CPU as on GPU.
@@ -101,9 +111,11 @@ class GAN(LightningModule):
                 fakes = self.generator(z, batch.labels)
             critic_loss, real, fake, penalties = self.critique(batch, fakes.detach(), step)
             self.update(discriminator_optimizer, critic_loss)
-        fooled = self.score(fakes, batch.labels)
-        paired = self.score(batch.images, batch.labels) if self.loss.paired else None
-        generator_loss = self.loss.generator(fooled, paired)
+            for term in self.regularizers.values():
+                term.after_step(self.discriminator)
+            if self.augment is not None:
+                self.augment.observe(real.logits.detach(), len(batch.images) * world()[1])
+        generator_loss = self.deceive(batch, fakes, discriminator_optimizer)
         self.update(generator_optimizer, generator_loss)
         self.count_step()
         images = sum(len(batch.images) for batch in batches) * world()[1]
@@ -118,9 +130,13 @@ class GAN(LightningModule):
         z = torch.randn(processes * size, self.latent_dim, generator=generator(self.seed, draw, "latents"))
         return z[rank * size : (rank + 1) * size].to(self.device, non_blocking=True)
 
-    def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits in float32, so that losses keep their precision under autocast."""
-        return self.discriminator(images, labels).float()
+    def score(self, images: Tensor, labels: Tensor | None, weights: Weights | None = None) -> Tensor:
+        """D's logits, with its own weights or others, in float32: losses keep their precision under autocast."""
+        shown = images if self.augment is None else self.augment(images)
+        shown = shown.unflatten(0, (-1, self.pack)).flatten(1, 2) if self.pack > 1 else shown  # (B / m, m C, ...)
+        if weights is None:
+            return self.discriminator(shown, labels).float()
+        return functional_call(self.discriminator, weights, (shown, labels)).float()
 
     def critique(self, batch: Batch, fakes: Tensor, step: int) -> tuple[Tensor, Scored, Scored, dict[str, Tensor]]:
         """J_D plus the penalties due at this step."""
@@ -134,6 +150,18 @@ class GAN(LightningModule):
             penalties = {name: term(lambda x: self.score(x, batch.labels), real, fake) for name, term in due.items()}
         loss = self.loss.discriminator(real.logits, fake.logits)
         return loss + sum(penalties.values()), real, fake, {name: term.detach() for name, term in penalties.items()}
+
+    def deceive(self, batch: Batch, fakes: Tensor, optimizer: Any) -> Tensor:
+        """J_G, against D or against what D's `optimizer` would make of it in `unroll` steps."""
+
+        def cost(weights: Weights) -> Tensor:
+            real, fake = (self.score(images, batch.labels, weights) for images in (batch.images, fakes))
+            return self.loss.discriminator(real, fake)
+
+        weights = unrolled(self.discriminator, optimizer.optimizer, cost, self.unroll) if self.unroll else None
+        fooled = self.score(fakes, batch.labels, weights)
+        paired = self.score(batch.images, batch.labels, weights) if self.loss.paired else None
+        return self.loss.generator(fooled, paired)
 
     def update(self, optimizer: Any, loss: Tensor) -> None:
         """One step of the player whose optimizer it is: the other's weights receive no gradients."""

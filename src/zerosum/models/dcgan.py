@@ -6,17 +6,18 @@ import math
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
+from zerosum.models.blocks import logit, spectrally_normalized
 
 
 def widths(image_shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to half the resolution: halved at every doubling, ending in `base_channels`."""
     if len(image_shape) != 3:
         raise UserError(f"dcgan makes pictures (C, H, W), this dataset has shape {tuple(image_shape)}: use model=mlp")
-    channels, height, width = image_shape
-    if height != width or height not in (16, 32, 64, 128) or channels not in (1, 3):
+    _, height, width = image_shape
+    if height != width or height not in (16, 32, 64, 128):
         raise UserError(
-            f"dcgan makes square pictures of 16, 32, 64 or 128 pixels with 1 or 3 channels, not {channels} x {height} x"
-            f" {width}: set dataset.resolution to one of these"
+            f"dcgan makes square pictures of 16, 32, 64 or 128 pixels, not {height} x {width}: set dataset.resolution"
+            " to one of these"
         )
     stages = int(math.log2(height)) - 2
     return [base_channels * 2**stage for stage in reversed(range(stages))]
@@ -26,6 +27,8 @@ def initialize(module: nn.Module) -> None:
     """Weights N(0, 0.02), batch norm scales N(1, 0.02), biases 0 (Radford et al. 2016, section 4)."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     if isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
@@ -54,17 +57,33 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Halved by strided convolutions to 4x4, then one logit; batch norm everywhere but the first layer."""
+    """Halved by strided convolutions to 4x4, then one logit; batch norm everywhere but the first layer.
 
-    def __init__(self, image_shape: tuple[int, ...], base_channels: int = 64) -> None:
+    `spectral_norm` takes batch norm's place (Miyato et al. 2018); the two `minibatch_` layers, which let D see how
+    alike the samples of a batch are, stand before the logit.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, ...],
+        base_channels: int = 64,
+        spectral_norm: bool = False,
+        minibatch_stddev: bool = False,
+        minibatch_discrimination: bool = False,
+    ) -> None:
         super().__init__()
         channels = widths(image_shape, base_channels)[::-1]
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], channels[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         for before, after in itertools.pairwise(channels):
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 4, bias=False))
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=spectral_norm)]
+            layers += [] if spectral_norm else [nn.BatchNorm2d(after)]
+            layers += [nn.LeakyReLU(0.2, True)]
+        self.layers = nn.Sequential(*layers)
+        self.head = logit((channels[-1], 4, 4), minibatch_stddev, minibatch_discrimination)
         self.apply(initialize)
+        if spectral_norm:
+            spectrally_normalized(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """(B, C, H, W) to (B,)."""
-        return self.layers(images).flatten()
+        return self.head(self.layers(images)).squeeze(1)

@@ -1,9 +1,11 @@
 """Fully connected networks: for points in the plane, and the plainest model of small pictures."""
 
-import itertools
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
+
+from zerosum.models.blocks import logit, spectrally_normalized
 
 
 class Generator(nn.Module):
@@ -17,7 +19,7 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         self.image_shape = tuple(image_shape)
         widths = [latent_dim] + depth * [width]
-        hidden = [layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
+        hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
         output: list[nn.Module] = [nn.Linear(widths[-1], math.prod(image_shape)), nn.Unflatten(1, self.image_shape)]
         self.layers = nn.Sequential(*hidden, *output, *([nn.Tanh()] if len(image_shape) == 3 else []))
 
@@ -27,13 +29,27 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A picture or a point to a logit by `depth` hidden layers with leaky ReLU (slope 0.2)."""
+    """A picture or a point to a logit by `depth` hidden layers with leaky ReLU (slope 0.2).
 
-    def __init__(self, image_shape: tuple[int, ...], width: int = 128, depth: int = 3) -> None:
+    `spectral_norm`, `minibatch_stddev` and `minibatch_discrimination` as in `zerosum.models.dcgan`.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, ...],
+        width: int = 128,
+        depth: int = 3,
+        spectral_norm: bool = False,
+        minibatch_stddev: bool = False,
+        minibatch_discrimination: bool = False,
+    ) -> None:
         super().__init__()
         widths = [math.prod(image_shape)] + depth * [width]
-        hidden = [layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
-        self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], 1))
+        hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
+        head = logit((widths[-1],), minibatch_stddev, minibatch_discrimination)
+        self.layers = nn.Sequential(nn.Flatten(), *hidden, *head)
+        if spectral_norm:
+            spectrally_normalized(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """(B, *image_shape) to (B,)."""

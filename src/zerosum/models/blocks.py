@@ -1,0 +1,70 @@
+"""Layers that any discriminator may have."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+KERNELS = 16
+"""Measures of nearness that minibatch discrimination learns."""
+
+
+def spectrally_normalized(network: nn.Module) -> nn.Module:
+    """Every weight divided by its largest singular value (Miyato et al. 2018), by torch's parametrization."""
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            spectral_norm(layer)
+    return network
+
+
+class MinibatchStandardDeviation(nn.Module):
+    """Appends the batch's mean deviation as one more feature (Karras et al. 2018, PGGAN, section 3).
+
+    Over groups of `group` samples, so that it does not depend on how large the batch is.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, ...) to (B, C + 1, ...)."""
+        size = math.gcd(self.group, len(features))
+        groups = features.float().unflatten(0, (size, -1))  # (G, B / G, C, ...)
+        deviation = (groups.var(0, correction=0) + 1e-8).sqrt().flatten(1).mean(1)  # (B / G,)
+        shape = (len(features), 1, *features.shape[2:])
+        map_ = deviation.repeat(size).view(-1, *[1] * (features.dim() - 1)).expand(shape)
+        return torch.cat([features, map_.to(features.dtype)], 1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends how near the rest of the batch is, in `kernels` learned measures (Salimans et al. 2016, section 3.2).
+
+    M_i = f(x_i) T of shape (kernels, dimensions); c_b(x_i, x_j) = exp(-|M_ib - M_jb|_1); o_b(x_i) = sum over j of
+    c_b(x_i, x_j), the sample itself left out.
+    """
+
+    def __init__(self, features: int, kernels: int = KERNELS, dimensions: int = 8) -> None:
+        super().__init__()
+        self.kernels = kernels
+        self.project = nn.Linear(features, kernels * dimensions, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, F) to (B, F + kernels)."""
+        measures = self.project(features).float().unflatten(1, (self.kernels, -1))  # (B, kernels, dimensions)
+        distances = (measures[:, None] - measures[None]).abs().sum(3)  # (B, B, kernels)
+        nearness = (-distances).exp().sum(1) - 1
+        return torch.cat([features, nearness.to(features.dtype)], 1)
+
+
+def logit(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrimination: bool) -> nn.Sequential:
+    """The end of a discriminator: features (B, *shape) to (B, 1), by way of the minibatch layers that are wanted."""
+    channels, *places = shape
+    layers: list[nn.Module] = [MinibatchStandardDeviation()] if minibatch_stddev else []
+    features = math.prod([channels + minibatch_stddev, *places])
+    layers += [nn.Flatten()]
+    if minibatch_discrimination:
+        layers += [MinibatchDiscrimination(features, KERNELS)]
+        features += KERNELS
+    return nn.Sequential(*layers, nn.Linear(features, 1))

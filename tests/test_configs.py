@@ -1,0 +1,56 @@
+"""Every shipped config composes, passes the pre-flight check and builds."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from zerosum import experiment
+
+CONF = Path(__file__).parents[1] / "conf"
+NEEDS = {("dataset", "image_folder"): ["dataset.path=somewhere"], ("dataset", "cifar10"): []}
+POINTS = {"ring", "grid"}
+
+
+def options() -> list[tuple[str, str]]:
+    groups = [folder for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra"]
+    return sorted((group.name, path.stem) for group in groups for path in group.glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("group", "option"), options())
+def test_every_option_composes_and_builds(composed, group, option, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    prefix = [] if (group, option) != ("trainer", "gpu") else ["trainer.accelerator=cpu"]
+    sweep = OmegaConf.load(CONF / group / f"{option}.yaml") if group == "experiment" else {}
+    mode = OmegaConf.select(OmegaConf.create(sweep), "hydra.mode")
+    config = composed(f"{group}={option}", *NEEDS.get((group, option), []), *prefix)
+    built = experiment.build(experiment.plain(config))
+    assert built.run.images > 0
+    assert mode in (None, "MULTIRUN")
+
+
+def test_every_option_says_what_it_is_or_is_one_class():
+    for group, option in options():
+        lines = (CONF / group / f"{option}.yaml").read_text().splitlines()
+        assert any(line.startswith("#") for line in lines) or len(lines) <= 6, f"{group}/{option}"
+
+
+@pytest.mark.parametrize("option", [option for group, option in options() if group == "experiment"])
+def test_every_preset_says_the_command_that_runs_it(option):
+    assert f"python train.py experiment={option}" in (CONF / "experiment" / f"{option}.yaml").read_text()
+
+
+def test_the_command_line_beats_a_preset_and_a_preset_beats_the_default(composed):
+    assert composed("experiment=ring").game.batch_size == 512
+    assert composed("experiment=ring", "game.batch_size=7").game.batch_size == 7
+    assert composed("dataset=cifar10").features["_target_"].endswith("InceptionFeatures")
+    assert composed("dataset=cifar10", "features=classifier").features["_target_"].endswith("ClassifierFeatures")
+
+
+def test_no_config_but_run_and_hydra_knows_hydras_runtime():
+    for path in CONF.rglob("*.yaml"):
+        if path.parent.name in ("job_logging", "help") or path.name in ("sample.yaml", "evaluate.yaml"):
+            continue
+        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        for key, value in (config or {}).items():
+            assert key in ("run", "hydra") or "${hydra:" not in str(value), f"{path}: {key}"

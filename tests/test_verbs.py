@@ -1,0 +1,97 @@
+"""The commands of the README, as a person types them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY
+
+SMALL = [option for option in TINY if option != "trainer=cpu"]
+
+
+def verb(*arguments: str, cwd: Path = ROOT, fails: bool = False) -> str:
+    """Run a verb in a process of its own; its output."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    script, *options = arguments
+    command = [sys.executable, str(ROOT / script), *options]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.stdout
+
+
+def test_train_sample_evaluate_resume(tmp_path):
+    run = tmp_path / "run"
+    printed = verb("train.py", *SMALL, f"hydra.run.dir={run}", "run.images=160", f"dataset.root={tmp_path}/data")
+    assert "best   fid" in printed and str(run / "training.gif") in printed
+    assert "warn" not in printed.lower() and "tip" not in printed.lower()
+    assert (run / "console.log").read_text().count("\n") >= 5
+    assert "grid.png" in verb("sample.py", f"run={run}", "count=3", "seed=7", cwd=tmp_path)
+    assert "n_fake" in verb("evaluate.py", f"run={run}", "checkpoint=last", cwd=tmp_path)
+    assert "is finished" in verb("train.py", f"resume={run}", fails=True)
+    assert "Done: 320 images" in verb("train.py", f"resume={run}", "run.images=320")
+    assert "already holds a run" in verb("train.py", *SMALL, f"hydra.run.dir={run}", fails=True)
+
+
+def test_multirun_trains_each_combination_in_a_folder_of_its_own(tmp_path):
+    options = [*SMALL, "run.images=32", f"dataset.root={tmp_path}/data", f"hydra.sweep.dir={tmp_path}/sweep"]
+    verb("train.py", "-m", *options, "loss=nonsat,minimax", "seed=0,1")
+    folders = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert folders == [
+        "0_synthetic_dcgan_nonsat_seed0",
+        "1_synthetic_dcgan_nonsat_seed1",
+        "2_synthetic_dcgan_minimax_seed0",
+        "3_synthetic_dcgan_minimax_seed1",
+    ]
+    assert all((tmp_path / "sweep" / name / "last.ckpt").exists() for name in folders)
+
+
+def test_two_processes_train_and_measure_as_one(tmp_path):
+    """Without batch norm, at the same global batch: equal weights up to rounding, one set of files."""
+    import json
+
+    import torch
+
+    options = ["dataset=synthetic", "model=mlp", "features.steps=20", "protocol.n_fake=63", "game.batch_size=16"]
+    options += ["callbacks.samples.frames=1", f"dataset.root={tmp_path}/data", "run.images=800", "regularizer=r1"]
+    verb("train.py", *options, "trainer=cpu", f"hydra.run.dir={tmp_path}/one")
+    printed = verb("train.py", *options, "trainer=ddp", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path}/two")
+    assert printed.count("Done: 800 images") == 1
+    one, two = (torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"] for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(
+            value, two[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )
+    fid = [
+        json.loads((tmp_path / name / "metrics.json").read_text())["last"]["values"]["fid"] for name in ("one", "two")
+    ]
+    assert fid[0] == pytest.approx(fid[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["modle=dcgan"], "modle: there is no such option. Did you mean model"),
+        (["model.lantent_dim=3"], "Did you mean model.latent_dim"),
+        (["loss=nonsatt"], "Could not find 'loss/nonsatt'"),
+        (["dataset=mnist", "dataset.root=/nowhere", "dataset.download=false"], "MNIST is not in /nowhere/MNIST/raw"),
+        (["resume=outputs/nowhere"], "outputs/nowhere holds no run"),
+        (["dataset=cifar10", "features.weights=/no.pth", "dataset=synthetic", "features=inception"], "no such file"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_a_status(options, message, tmp_path):
+    printed = verb("train.py", *options, f"hydra.run.dir={tmp_path}/run", fails=True)
+    assert message in printed
+    assert printed.count("\n") <= 3
+
+
+def test_help_lists_the_choices_without_importing_what_takes_seconds():
+    printed = verb("train.py", "--help")
+    assert "loss: " in printed and "nonsat" in printed and "dataset: " in printed
+    loaded = "import sys, train; print(sorted({'torch', 'lightning', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
