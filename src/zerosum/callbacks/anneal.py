@@ -1,7 +1,6 @@
 """Any number of any object as a function of images seen."""
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -67,7 +66,8 @@ def found(gan: GAN, names: Sequence[str]) -> tuple[Any, str]:
     """The object that has the last name, and that name; entries of dictionaries go by their keys."""
     owner: Any = gan
     for name in names[:-1]:
-        owner = operator.getitem(owner, name) if hasattr(owner, "keys") else getattr(owner, name, None)
+        entries = dict(owner.items()) if hasattr(owner, "items") else {}
+        owner = entries.get(name, getattr(owner, name, None))
     if owner is None or not isinstance(getattr(owner, names[-1], None), int | float):
         raise UserError(f"anneal: {'.'.join(names)} is no number of this game, such as regularizers.r1.weight")
     return owner, names[-1]
