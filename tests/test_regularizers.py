@@ -112,6 +112,15 @@ def test_dragan_is_taken_at_reals_with_noise_of_half_their_deviation():
 
 
 @pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, Dragan])
+def test_the_gradient_of_a_pack_is_one_gradient(kind):
+    w = torch.randn(2 * 7, dtype=torch.float64)
+    pairs = lambda images: images.reshape(-1, 2 * 7) @ w  # noqa: E731
+    real, fake = (scored(pairs, torch.randn(6, 7, dtype=torch.float64)) for _ in range(2))
+    expected = (w.norm() - 1) ** 2 if issubclass(kind, GradientPenalty) else w.square().sum() / 2
+    torch.testing.assert_close(kind(1.0)(pairs, real, fake), expected)
+
+
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, Dragan])
 def test_a_critic_without_a_gradient_has_a_finite_penalty_with_finite_derivatives(kind):
     critic = Linear(0.0)
     value = kind(10.0)(critic, *both(critic))

@@ -117,7 +117,7 @@ POLICIES: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
 
 
 class DiffAugment(PictureAugmentation):
-    """Color, translation and cutout, always applied, in the order of `policy` (Zhao et al. 2020, section 3.2)."""
+    """Color, translation and cutout, always applied, in the order of `policy` (Zhao et al. 2020)."""
 
     def __init__(self, policy: Sequence[str] = tuple(POLICIES)) -> None:
         super().__init__()

@@ -53,9 +53,9 @@ class Regularizer(nn.Module):
 
 
 def gradients(scored: Scored) -> Tensor:
-    """grad_x D(x), (B, C * H * W), itself differentiable."""
+    """grad_x D(x), itself differentiable: a row a logit, so that pictures which D saw as one pack are one x."""
     (gradient,) = torch.autograd.grad(scored.logits.sum(), scored.images, create_graph=True)
-    return gradient.flatten(1)
+    return gradient.reshape(len(scored.logits), -1)
 
 
 def squared_gradient_norm(scored: Scored) -> Tensor:
@@ -104,7 +104,7 @@ class GradientPenalty(Regularizer):
 
 
 class Dragan(GradientPenalty):
-    """E (|grad_x D(x)| - 1)^2 at noisy real pictures x + 1/2 std(x) U[0, 1] (Kodali et al. 2017, section 2.4).
+    """E (|grad_x D(x)| - 1)^2 at noisy real pictures x + 1/2 std(x) U[0, 1] (Kodali et al. 2017).
 
     The paper's text has Gaussian noise of a variance to be tuned; this is the noise of the authors' code, with
     std(x) over the whole batch.
@@ -164,7 +164,7 @@ class LeCam(Regularizer):
 
 
 class Consistency(Regularizer):
-    """E (D(x) - D(T(x)))^2 for an augmentation T, on reals: CR (Zhang et al. 2020, equation 2).
+    """E (D(x) - D(T(x)))^2 for an augmentation T, on reals: CR (Zhang et al. 2020).
 
     With `fake_weight`, plus that times the same on fakes: 1 is the paper's bCR (Zhao et al. 2021, algorithm 1),
     which keeps the augmentation's traces out of the samples.
