@@ -7,7 +7,6 @@ replaces the block that starts with `<!-- digits: ... -->` and writes docs/image
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from zerosum import experiment, sampling
+from zerosum.callbacks.samples import film
 from zerosum.pictures import captioned, grid
 from zerosum.sampling import from_uint8
 
@@ -65,7 +65,8 @@ def main(name: str, run: Path) -> None:
     assert found == 1, f"README.md has no block named {name}"
     readme.write_text(text)
     picture(run).save(ROOT / "docs" / "images" / f"{name}.png")
-    shutil.copy(run / "training.gif", ROOT / "docs" / "images" / f"{name}.gif")
+    frames = sorted((run / "samples").glob("*.png"))
+    film([*frames[:-1:2], frames[-1]], ROOT / "docs" / "images" / f"{name}.gif", width=330, colours=12)
 
 
 if __name__ == "__main__":

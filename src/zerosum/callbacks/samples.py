@@ -16,7 +16,6 @@ from zerosum.pictures import captioned, save_png
 
 GROWTH = 4.0
 """The film's times grow from 1 to e^4 times the first interval."""
-FILM_WIDTH, COLOURS = 400, 64
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 120, 3000
 
 
@@ -72,17 +71,17 @@ class Samples(Callback):
                 logger.log_image("samples", [picture], caption=[f"{gan.images_seen:,} images seen"])
 
 
-def shrunk(picture: Image.Image) -> Image.Image:
-    """At most `FILM_WIDTH` wide: a GIF of photographs grows fast."""
-    factor = min(1.0, FILM_WIDTH / picture.width)
+def shrunk(picture: Image.Image, width: int) -> Image.Image:
+    """At most `width` pixels wide: a GIF of photographs grows fast."""
+    factor = min(1.0, width / picture.width)
     return picture.convert("RGB").resize((round(picture.width * factor), round(picture.height * factor)))
 
 
-def film(frames: list[Path], path: Path) -> None:
+def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) -> None:
     """An endless GIF of the frames, resting on the last."""
     if len(frames) < 2:
         return
-    first, *others = [shrunk(Image.open(frame)).quantize(COLOURS) for frame in frames]
+    first, *others = [shrunk(Image.open(frame), width).quantize(colours) for frame in frames]
     duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
     saved_whole(
         path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
