@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.callbacks import finished
 from zerosum.callbacks.evaluate import Evaluate, described, evaluation_of
+from zerosum.combinations import refuse_meaningless
 from zerosum.data import Dataset
 from zerosum.data.training import TrainingData
 from zerosum.errors import UserError, did_you_mean
@@ -126,7 +127,7 @@ def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
         generator = make(config["model"]["generator"])(image_shape=image_shape)
         packed_shape = (rules.pack * image_shape[0], *image_shape[1:])
         discriminator = make(config["model"]["discriminator"])(image_shape=packed_shape)
-    return GAN(
+    gan = GAN(
         generator,
         discriminator,
         make(config["loss"]),
@@ -140,6 +141,8 @@ def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
         ema_ramp_up=rules.ema_ramp_up,
         seed=config["seed"],
     )
+    refuse_meaningless(gan, image_shape)
+    return gan
 
 
 def build(config: dict[str, Any]) -> Experiment:

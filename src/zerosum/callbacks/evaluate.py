@@ -48,7 +48,9 @@ class Evaluate(Callback):
             self.protocol.prepare(dataset)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        """What noise scores."""
+        """What noise scores; minutes go on from those of the part that is resumed."""
+        before = self.history[-1]["minutes"] if self.history else 0.0
+        self._started = time.perf_counter() - 60 * before
         if not self.history:
             self.evaluate(trainer, pl_module)
 
@@ -64,7 +66,8 @@ class Evaluate(Callback):
 
     def evaluate(self, trainer: Trainer, gan: GAN) -> None:
         """One entry of the history."""
-        self.history.append(entry(self.protocol, gan))
+        minutes = round((time.perf_counter() - self._started) / 60, 3)
+        self.history.append({**entry(self.protocol, gan), "minutes": minutes})
         values = self.history[-1]["values"]
         trainer.callback_metrics.update(values)
         log_metrics(trainer, gan, values)

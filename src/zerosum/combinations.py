@@ -1,0 +1,58 @@
+"""Combinations of parts that each work but mean nothing together are refused before training, with the reason."""
+
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized
+
+from zerosum.augment import Ada, PictureAugmentation
+from zerosum.errors import UserError
+from zerosum.gan import GAN
+from zerosum.losses import Relativistic, RelativisticAverage, Wasserstein
+from zerosum.regularizers import Clip, Consistency, GradientPenalty
+
+
+def refuse_meaningless(gan: GAN, image_shape: tuple[int, ...]) -> None:
+    """Raise a UserError for the first rule that the game breaks."""
+    penalties_need_single_pictures(gan)
+    clipping_needs_the_weights_themselves(gan)
+    ada_needs_the_sign_of_the_logits(gan)
+    pictures_only(gan, image_shape)
+
+
+def penalties_need_single_pictures(gan: GAN) -> None:
+    """Gulrajani et al. 2017, section 4: with batch norm D is no function of one picture."""
+    normalized = any(isinstance(layer, _BatchNorm) for layer in gan.discriminator.modules())
+    for name, term in gan.regularizers.items():
+        if isinstance(term, GradientPenalty) and normalized:
+            raise UserError(
+                f"regularizer {name} bounds D's slope at single pictures, but with batch norm D's value at a picture depends"
+                " on the rest of the batch: set model.spectral_norm=true, which takes batch norm's place, or use r1"
+            )
+
+
+def clipping_needs_the_weights_themselves(gan: GAN) -> None:
+    """Spectral norm undoes any change of scale."""
+    normalized = any(is_parametrized(layer, "weight") for layer in gan.discriminator.modules())
+    if normalized and any(isinstance(term, Clip) for term in gan.regularizers.values()):
+        raise UserError(
+            "regularizer clip bounds weights that spectral norm then divides by their norm, so it does nothing: leave out"
+            " one of the two"
+        )
+
+
+def ada_needs_the_sign_of_the_logits(gan: GAN) -> None:
+    """Karras et al. 2020, equation 1: r_t = E sign(D(x)), where 0 separates real from fake."""
+    if isinstance(gan.augment, Ada) and isinstance(gan.loss, Wasserstein | Relativistic | RelativisticAverage):
+        raise UserError(
+            f"augment=ada is steered by the sign of D's logits, which {type(gan.loss).__name__} leaves free (it sees"
+            " differences only): use augment=diffaugment, or a loss like nonsat or hinge"
+        )
+
+
+def pictures_only(gan: GAN, image_shape: tuple[int, ...]) -> None:
+    """Points have no colours and no pixels to move."""
+    augmentations = [gan.augment, *(term.augment for term in gan.regularizers.values() if isinstance(term, Consistency))]
+    if len(image_shape) != 3 and any(isinstance(each, PictureAugmentation) for each in augmentations):
+        raise UserError(
+            f"these augmentations change pictures (C, H, W), this dataset has shape {tuple(image_shape)}: use"
+            " augment=instance_noise or none, and no consistency"
+        )
