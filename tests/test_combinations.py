@@ -34,7 +34,9 @@ def test_every_augmentation_trains_with_a_penalty_and_in_bfloat16(composed, augm
     trained(composed, f"augment={augment}", "regularizer=[r1,lecam]", "trainer.precision=bf16-mixed")
 
 
-@pytest.mark.parametrize("option", ["game.pack=2", "game.unroll=2", "model.minibatch_stddev=true", "game.critic_steps=1"])
+@pytest.mark.parametrize(
+    "option", ["game.pack=2", "game.unroll=2", "model.minibatch_stddev=true", "game.critic_steps=1"]
+)
 @pytest.mark.parametrize("loss", ["nonsat", "relativistic", "wasserstein"])
 def test_every_remedy_for_collapse_trains_with_penalties(composed, option, loss):
     trained(composed, option, f"loss={loss}", "regularizer=r1_r2", "model.minibatch_discrimination=true")

@@ -24,8 +24,8 @@ def penalties_need_single_pictures(gan: GAN) -> None:
     for name, term in gan.regularizers.items():
         if isinstance(term, GradientPenalty) and normalized:
             raise UserError(
-                f"regularizer {name} bounds D's slope at single pictures, but with batch norm D's value at a picture depends"
-                " on the rest of the batch: set model.spectral_norm=true, which takes batch norm's place, or use r1"
+                f"regularizer {name} bounds D's slope at single pictures, but with batch norm its value at one hangs on"
+                " the rest of the batch: set model.spectral_norm=true, which takes batch norm's place, or use r1"
             )
 
 
@@ -34,8 +34,8 @@ def clipping_needs_the_weights_themselves(gan: GAN) -> None:
     normalized = any(is_parametrized(layer, "weight") for layer in gan.discriminator.modules())
     if normalized and any(isinstance(term, Clip) for term in gan.regularizers.values()):
         raise UserError(
-            "regularizer clip bounds weights that spectral norm then divides by their norm, so it does nothing: leave out"
-            " one of the two"
+            "regularizer clip bounds weights that spectral norm then divides by their norm, so it does nothing: leave"
+            " out one of the two"
         )
 
 
@@ -50,7 +50,10 @@ def ada_needs_the_sign_of_the_logits(gan: GAN) -> None:
 
 def pictures_only(gan: GAN, image_shape: tuple[int, ...]) -> None:
     """Points have no colours and no pixels to move."""
-    augmentations = [gan.augment, *(term.augment for term in gan.regularizers.values() if isinstance(term, Consistency))]
+    augmentations = [
+        gan.augment,
+        *(term.augment for term in gan.regularizers.values() if isinstance(term, Consistency)),
+    ]
     if len(image_shape) != 3 and any(isinstance(each, PictureAugmentation) for each in augmentations):
         raise UserError(
             f"these augmentations change pictures (C, H, W), this dataset has shape {tuple(image_shape)}: use"

@@ -43,7 +43,7 @@ KEYS = {
         "callbacks",
         "logger",
     ),
-    *("game", "run", "seed", "resume", "objective"),
+    *("game", "run", "seed", "gamma", "resume", "objective"),
 }
 
 

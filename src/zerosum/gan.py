@@ -165,13 +165,14 @@ class GAN(LightningModule):
 
     def update(self, optimizer: Any, loss: Tensor) -> None:
         """One step of the player whose optimizer it is: the other's weights receive no gradients."""
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        optimizer.zero_grad()
+        plain = optimizer.optimizer
+        parameters = [parameter for group in plain.param_groups for parameter in group["params"]]
+        plain.zero_grad()
         if getattr(self.trainer.precision_plugin, "scaler", None) is None:
             # Lightning's hooks around these two calls cost a twentieth of a small model's step.
             loss.backward(inputs=parameters)
             average_gradients(parameters)
-            optimizer.optimizer.step()
+            plain.step()
         else:
             self.manual_backward(loss, inputs=parameters)
             average_gradients(parameters)
