@@ -1,6 +1,7 @@
 """What the README says can be typed."""
 
 import re
+import shlex
 import subprocess
 import sys
 
@@ -16,7 +17,8 @@ OPTIONS = re.findall(r"`((?:[\w.]+=[\w./,-]+ ?)+)`", README)
 
 def overrides(text: str) -> list[str]:
     """The words of a command line that are config overrides; of a sweep, the first of each choice."""
-    return [word.split(",")[0] for word in text.split() if word != "-m"]
+    words = [word for word in shlex.split(text) if word != "-m"]
+    return [word if "[" in word else word.split(",")[0] for word in words]
 
 
 @pytest.mark.parametrize("text", [text for verb, text in COMMANDS if verb == "train" and "resume=" not in text])

@@ -237,7 +237,8 @@ def test_impossible_numbers_are_refused(make):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_builds_regularizers_that_reach_the_weights(path):
-    node = checked(OmegaConf.to_container(OmegaConf.load(path)))
+    config = OmegaConf.create({"gamma": 1.0, "regularizer": OmegaConf.load(path)})
+    node = checked(OmegaConf.to_container(config, resolve=True)["regularizer"])
     regularizers = {name: instantiate(entry, _convert_="all") for name, entry in node.items()}
     assert path.stem == "none" or regularizers
     for regularizer in regularizers.values():
