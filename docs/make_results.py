@@ -44,7 +44,7 @@ def protocol(card: dict[str, Any]) -> str:
 def picture(run: Path) -> Image.Image:
     """Samples of best.ckpt, seeds 0 to 63, beside the first 64 training pictures."""
     gan, dataset = experiment.load(run), experiment.load_dataset(run)
-    samples = torch.cat(list(sampling.images(gan, range(64))))
+    samples = torch.cat([batch.cpu() for batch in sampling.images(gan, range(64))])
     real = from_uint8(next(iter(dataset.batches("train", 64))))
     halves = [
         captioned(grid(samples), f"generated, after {gan.images_seen:,} images"),

@@ -12,73 +12,21 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.callbacks import finished
 from zerosum.callbacks.evaluate import Evaluate, described, evaluation_of
 from zerosum.combinations import refuse_meaningless
 from zerosum.data import Dataset
 from zerosum.data.training import TrainingData
-from zerosum.errors import UserError, did_you_mean
+from zerosum.errors import UserError
 from zerosum.evaluation import EvaluationProtocol
 from zerosum.files import saved_whole
 from zerosum.gan import GAN, Optimizers
-from zerosum.preflight import checked
 from zerosum.process import prepare_process
 from zerosum.quiet import hush, silence_worker
+from zerosum.settings import Game, Run, plain
 
 log = logging.getLogger("zerosum")
-
-KEYS = {
-    *(
-        "dataset",
-        "model",
-        "loss",
-        "regularizer",
-        "augment",
-        "optimizer",
-        "features",
-        "protocol",
-        "trainer",
-        "callbacks",
-        "logger",
-    ),
-    *("game", "run", "seed", "gamma", "resume", "objective"),
-}
-
-
-@dataclass
-class Run:
-    """What a run is, besides its parts: the budget in real images shown to D, its name and its folder."""
-
-    images: int
-    name: str
-    folder: str
-
-    def __post_init__(self) -> None:
-        if self.images < 1:
-            raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
-
-
-@dataclass
-class Game:
-    """The rules: the global batch, D's updates a step, and the generator's average (half-life in images)."""
-
-    batch_size: int = 64
-    critic_steps: int = 1
-    pack: int = 1
-    unroll: int = 0
-    ema_half_life: float = 10_000.0
-    ema_ramp_up: float | None = 0.05
-
-    def __post_init__(self) -> None:
-        for name, least in {"batch_size": 1, "critic_steps": 1, "pack": 1, "unroll": 0}.items():
-            if getattr(self, name) < least:
-                raise UserError(f"game.{name}={getattr(self, name)}: at least {least}")
-        if self.batch_size % self.pack:
-            raise UserError(
-                f"game.pack={self.pack} does not divide game.batch_size={self.batch_size}: take one that does"
-            )
 
 
 @dataclass
@@ -99,24 +47,6 @@ def make(node: Any, **further: Any) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         raise
-
-
-def plain(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
-    """The config resolved, checked against every constructor, as plain lists and dictionaries."""
-    try:
-        node = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
-    assert isinstance(node, dict)
-    for key in node.keys() - KEYS:
-        raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
-    targets = {"run": f"{__name__}.Run", "game": f"{__name__}.Game"}
-    typed = checked({**node, **{key: {"_target_": target, **node[key]} for key, target in targets.items()}})
-    for key in targets:
-        del typed[key]["_target_"]
-    if not isinstance(typed["seed"], int) or typed["seed"] < 0:
-        raise UserError(f"seed={typed['seed']!r}: expected a whole number, 0 or more")
-    return typed
 
 
 def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
@@ -236,7 +166,12 @@ def load(run: str | Path, checkpoint: str = "best") -> GAN:
         difference = str(error).splitlines()[1].strip()
         raise UserError(f"{path} holds another model than {run}/config.yaml describes: {difference}") from error
     gan.on_load_checkpoint(stored)
-    return gan.eval()
+    return gan.eval().to(device())
+
+
+def device() -> torch.device:
+    """Where a trained model is sampled: CUDA where there is any."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -258,5 +193,5 @@ def load_dataset(run: str | Path) -> Dataset:
 def load_protocol(run: str | Path) -> EvaluationProtocol:
     """The protocol that a run was measured by, prepared on its dataset."""
     protocol = make(plain(saved_config(Path(run)))["protocol"])
-    protocol.prepare(load_dataset(run))
+    protocol.prepare(load_dataset(run), device())
     return protocol

@@ -20,7 +20,7 @@ def write(run: Path, checkpoint: str, count: int, seed: int, output: str | None)
     gan = experiment.load(run, checkpoint)
     dataset = experiment.load_dataset(run)
     folder = Path(output) if output else run / "generated"
-    samples = torch.cat(list(sampling.images(gan, range(seed, seed + count))))
+    samples = torch.cat([batch.cpu() for batch in sampling.images(gan, range(seed, seed + count))])
     if samples.dim() == 4:
         for number, sample in enumerate(sampling.to_uint8(samples), start=seed):
             save_png(as_picture(sample), folder / f"{number:06d}.png")

@@ -7,7 +7,8 @@ from omegaconf import OmegaConf
 
 from zerosum.callbacks.evaluate import Evaluate
 from zerosum.errors import UserError
-from zerosum.experiment import Run, plain, read_checkpoint, saved_config, train
+from zerosum.experiment import read_checkpoint, saved_config, train
+from zerosum.settings import Run, plain
 
 EXTENDABLE = ("run.images", "trainer.", "callbacks.", "hydra.", "objective")
 

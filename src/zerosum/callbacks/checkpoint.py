@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,6 +31,8 @@ class Checkpoint(Callback):
             trainer.should_stop = True
             signal.signal(signal.SIGINT, self._before)
 
+        if threading.current_thread() is not threading.main_thread():
+            return  # only the main thread may handle signals
         self._before: Any = signal.getsignal(signal.SIGINT)
         signal.signal(signal.SIGINT, stop)
 

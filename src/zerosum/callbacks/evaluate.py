@@ -39,13 +39,13 @@ class Evaluate(Callback):
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
         """Weights and real statistics, before training starts; one process computes, the others read its cache."""
-        dataset = data_of(trainer).dataset
+        dataset, device = data_of(trainer).dataset, trainer.strategy.root_device
         if trainer.is_global_zero:
-            self.protocol.prepare(dataset)
+            self.protocol.prepare(dataset, device)
             self.floor = self.protocol.floor()
         trainer.strategy.barrier()
         if not trainer.is_global_zero:
-            self.protocol.prepare(dataset)
+            self.protocol.prepare(dataset, device)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         """What noise scores; minutes go on from those of the part that is resumed."""

@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+import torch
+
 from zerosum.data import Dataset
 from zerosum.sampling import Model
 
@@ -9,8 +11,8 @@ from zerosum.sampling import Model
 class EvaluationProtocol(Protocol):
     """Metrics of a model against a dataset, at fixed numbers of samples, features and seeds."""
 
-    def prepare(self, dataset: Dataset) -> None:
-        """Compute or load all that does not depend on the model, or raise a UserError."""
+    def prepare(self, dataset: Dataset, device: torch.device) -> None:
+        """Compute, on `device`, or load all that does not depend on the model, or raise a UserError."""
         ...
 
     def measure(self, model: Model) -> dict[str, float]:

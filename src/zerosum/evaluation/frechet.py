@@ -14,6 +14,7 @@ from zerosum.files import saved_whole
 from zerosum.randomness import derive
 from zerosum.sampling import Model, images, to_uint8
 
+CPU = torch.device("cpu")
 SUMS = ("features_sum", "features_cov_sum", "features_num_samples")
 
 
@@ -42,14 +43,15 @@ class FrechetDistance:
         self.batch_size = batch_size
         self.with_floor = floor
 
-    def prepare(self, dataset: PictureDataset) -> None:
-        """Features, then the statistics of the real pictures."""
+    def prepare(self, dataset: PictureDataset, device: torch.device = CPU) -> None:
+        """Features, then the statistics of the real pictures, computed on `device`."""
         if not isinstance(dataset, PictureDataset):
             raise UserError(
                 f"protocol=frechet compares pictures, {type(dataset).__name__} has points: use protocol=modes"
             )
         self.features.prepare(dataset)
         self.dataset = dataset
+        self.device = CPU if device.type == "mps" else device  # MPS has no float64
         self.real = self.statistics(self.split)
 
     def statistics(self, split: str) -> dict[str, Tensor]:
@@ -57,10 +59,10 @@ class FrechetDistance:
         key = derive(self.dataset.fingerprint(split), repr(self.features.describe()), self.features.resize)
         path = self.dataset.cache / f"statistics-{key:016x}.pt"
         if not path.exists():
-            metric = self.metric()
+            metric = self.metric().to(self.device)
             for pictures in self.dataset.batches(split, self.batch_size):
-                metric.update(pictures, real=True)
-            sums = {name: getattr(metric, f"real_{name}") for name in SUMS}
+                metric.update(pictures.to(self.device), real=True)
+            sums = {name: getattr(metric, f"real_{name}").cpu() for name in SUMS}
             saved_whole(path, lambda partial: torch.save(sums, partial))
         return torch.load(path, weights_only=True)
 
@@ -75,12 +77,12 @@ class FrechetDistance:
         if rank == 0:  # sums are added over processes
             for name, total in self.real.items():
                 setattr(metric, f"real_{name}", total.clone())
-        metric.to(getattr(model, "device", "cpu"))
+        metric.to(self.device)
         seeds = range(self.seed * self.n_fake + rank, (self.seed + 1) * self.n_fake, processes)
         for samples in images(model, seeds, batch_size=self.batch_size):
             if not samples.isfinite().all():
                 raise UserError("the generator's samples hold NaN or infinite values: lower the learning rate")
-            metric.update(to_uint8(samples), real=False)
+            metric.update(to_uint8(samples).to(self.device), real=False)
         return {"fid": float(metric.compute())}
 
     def floor(self) -> dict[str, float] | None:

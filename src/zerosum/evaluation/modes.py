@@ -18,7 +18,7 @@ class ModeCoverage:
         self.n_fake = n_fake
         self.seed = seed
 
-    def prepare(self, dataset: GaussianMixture) -> None:
+    def prepare(self, dataset: GaussianMixture, device: torch.device | None = None) -> None:
         """Keeps the mixture."""
         if not isinstance(dataset, GaussianMixture):
             raise UserError(f"protocol=modes needs a mixture of known modes, not {dataset.name}: use protocol=frechet")
