@@ -107,9 +107,11 @@ def test_resuming_refuses_another_config(run):
         resuming.resume(run, ["resume=x", "loss=minimax"])
 
 
-def test_a_run_is_not_overwritten(run):
+def test_a_run_is_not_overwritten_but_a_failed_start_may_be(run, tmp_path):
     with pytest.raises(UserError, match="already holds a run"):
         resuming.refuse_to_overwrite(run)
+    (tmp_path / "config.yaml").write_text("")
+    resuming.refuse_to_overwrite(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off"])

@@ -34,6 +34,7 @@ def resume(run: Path, overrides: list[str]) -> Evaluate | None:
 
 
 def refuse_to_overwrite(folder: Path) -> None:
-    """A folder that already holds a run is left alone; the processes that join a run find their own."""
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0 and (folder / "config.yaml").exists():
+    """A folder that already holds a run's results is left alone; the processes that join a run find their own."""
+    results = [name for name in ("last.ckpt", "best.ckpt", "metrics.csv") if (folder / name).exists()]
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0 and results:
         raise UserError(f"{folder} already holds a run: go on with resume={folder}, or choose another hydra.run.dir")
