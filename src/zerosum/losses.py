@@ -68,8 +68,8 @@ def cross_entropy(real: Tensor, fake: Tensor, smooth: float = 0.0) -> Tensor:
     return 0.5 * real_cost.mean() + 0.5 * softplus(fake).mean()
 
 
-class Minimax:
-    """Zero-sum game, J_G = -J_D: saturates where D is sure of the fakes (Goodfellow 2016, equation 10)."""
+class Classification:
+    """D as a classifier of real against fake, the half that the two games of Goodfellow et al. 2014 share."""
 
     paired: ClassVar[bool] = False
 
@@ -79,23 +79,18 @@ class Minimax:
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """J_D = -1/2 E log D(x) - 1/2 E log(1 - D(G(z))), real targets 1 - smooth."""
         return cross_entropy(real, fake, self.smooth)
+
+
+class Minimax(Classification):
+    """Zero-sum game, J_G = -J_D: saturates where D is sure of the fakes (Goodfellow 2016, equation 10)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """J_G = -J_D; without `real`, less the term in D(x), whose gradient in G is zero."""
         return -0.5 * softplus(fake).mean() if real is None else -self.discriminator(real, fake)
 
 
-class NonSaturating:
+class NonSaturating(Classification):
     """G maximizes the probability that D errs, so its gradient lives when D wins (Goodfellow 2016, equation 13)."""
-
-    paired: ClassVar[bool] = False
-
-    def __init__(self, smooth: float | Sequence[float] = 0.0) -> None:
-        self.smooth = real_smoothing(smooth)
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """J_D = -1/2 E log D(x) - 1/2 E log(1 - D(G(z))), real targets 1 - smooth."""
-        return cross_entropy(real, fake, self.smooth)
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """J_G = -1/2 E log D(G(z))."""
