@@ -72,3 +72,12 @@ def test_unrolling_works_through_spectral_norm(composed):
 def test_what_means_nothing_is_refused_when_the_config_is_read(composed, options, reason):
     with pytest.raises(UserError, match=reason):
         experiment.build(experiment.plain(composed(*options)))
+
+
+def test_annealing_is_a_named_callback_and_adas_probability_is_logged(composed):
+    from zerosum.callbacks.record import curves
+
+    options = ("callbacks=[default,anneal]", "callbacks.anneal.attribute=regularizers.r1.weight", "regularizer=r1")
+    gan = trained(composed, *options, "augment=ada", "augment.every=1")
+    assert gan.regularizers["r1"].weight == pytest.approx(1 - 16 / 24)  # the last step began at 16 of 24 images
+    assert curves(gan)["augment/probability"] == pytest.approx(gan.augment.probability)

@@ -9,8 +9,10 @@ from zerosum import experiment
 
 CONF = Path(__file__).parents[1] / "conf"
 SPECTRAL = ["model.spectral_norm=true"]
+ANNEALED = ["regularizer=r1", "callbacks.anneal.attribute=regularizers.r1.weight"]
 NEEDS = {
     ("dataset", "image_folder"): ["dataset.path=somewhere"],
+    ("callbacks", "anneal"): ANNEALED,
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,
 }

@@ -4,12 +4,13 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
+from zerosum.augment import Ada
 from zerosum.callbacks import log_metrics, passed
 from zerosum.gan import GAN
 
 
 class Record(Callback):
-    """Losses, mean D(x) and D(G(z)) and penalties to the loggers, every `every` images."""
+    """Losses, mean D(x) and D(G(z)), penalties and ADA's probability to the loggers, every `every` images."""
 
     def __init__(self, every: int = 2_000) -> None:
         self.every = every
@@ -29,4 +30,5 @@ def curves(gan: GAN) -> dict[str, float]:
         "d_real": float(turn.real_logits.sigmoid().mean()),
         "d_fake": float(turn.fake_logits.sigmoid().mean()),
         **{f"regularizer/{name}": float(penalty) for name, penalty in turn.penalties.items()},
+        **({"augment/probability": gan.augment.probability} if isinstance(gan.augment, Ada) else {}),
     }
