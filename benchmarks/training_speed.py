@@ -251,7 +251,8 @@ def main() -> None:
             f"# Training speed\n\n{processor()}; torch {torch.__version__}; {count} interleaved rounds; {date.today()}.\n"
             f"{WORK[task]} Made by `python benchmarks/training_speed.py {task} {count}`.\n"
         )
-        path = Path(f"benchmarks/results/training_speed_{task}_cpu{os.cpu_count()}_{date.today()}.md")
+        name = f"training_speed_{task}_cpu{os.cpu_count()}_{date.today()}.md"
+        path = Path("benchmarks") / "results" / name
         path.write_text("\n".join([header, report(task, rounds), ""]))
         print(path.read_text(), path, flush=True)
 
