@@ -248,7 +248,8 @@ def main() -> None:
             rounds.append({name: measured(task, name) for name in CONTESTANTS[task]})
             print(task, {name: round(speed) for name, speed in rounds[-1].items()}, flush=True)
         header = (
-            f"# Training speed\n\n{processor()}; torch {torch.__version__}; {count} interleaved rounds; {date.today()}.\n"
+            "# Training speed\n\n"
+            f"{processor()}; torch {torch.__version__}; {count} interleaved rounds; {date.today()}.\n"
             f"{WORK[task]} Made by `python benchmarks/training_speed.py {task} {count}`.\n"
         )
         name = f"training_speed_{task}_cpu{os.cpu_count()}_{date.today()}.md"
