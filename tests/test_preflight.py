@@ -3,7 +3,7 @@
 import pytest
 
 from zerosum import experiment
-from zerosum.errors import UserError
+from zerosum.errors import UserError, did_you_mean
 from zerosum.preflight import checked
 
 
@@ -68,3 +68,7 @@ def test_a_target_that_is_not_there_is_named():
 def test_mistakes_on_the_command_line_stop_the_build(composed, override, message):
     with pytest.raises(UserError, match=message):
         experiment.build(experiment.plain(composed(override)))
+
+
+def test_a_name_that_is_known_twice_is_proposed_once():
+    assert did_you_mean("los", ["loss", "run", "loss"]) == " Did you mean loss?"

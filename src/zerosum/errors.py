@@ -10,5 +10,5 @@ class UserError(ValueError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' Did you mean a or b?' for the known words nearest to `word`, '' where none is near."""
-    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(word, dict.fromkeys(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
