@@ -1,116 +1,116 @@
-"""Frechet distance between features of samples and of real pictures (Heusel et al. 2017, equation 6)."""
+"""Frechet distance between Gaussians fitted to features (Heusel et al. 2017, equation 6), exact in float64."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from zerosum.data.pictures import PictureDataset
-from zerosum.distributed import world
-from zerosum.errors import UserError
-from zerosum.features import Features
-from zerosum.files import saved_whole
-from zerosum.randomness import derive
-from zerosum.sampling import Model, images, to_uint8
-
-CPU = torch.device("cpu")
-SUMS = ("features_sum", "features_cov_sum", "features_num_samples")
+TOLERANCE = 1e-13
+"""Relative error of Tr sqrt(C_1 C_2) above which the fast root gives way to an exact one."""
 
 
-class FrechetDistance:
-    """FID of `n_fake` samples, of seeds seed*n_fake .. , against all of a split, by torchmetrics.
+class Gaussian(NamedTuple):
+    """The normal distribution fitted to features, float64."""
 
-    Samples are rounded to uint8. Statistics are summed in float64; those of real pictures are cached by
-    (pictures, features). With `floor`, the training split is measured against the held-out one too.
+    mean: Tensor
+    """(F,)"""
+    covariance: Tensor
+    """(F, F), with the denominator N - 1"""
+    rows: Tensor | None
+    """(N, F), features less their mean over sqrt(N - 1), where N is at most F: covariance = rows^T rows"""
+
+
+class FrechetDistance(FrechetInceptionDistance):
+    """torchmetrics' FID of features instead of pictures, with an exact root and a result in float64.
+
+    `update(features (B, num_features), real)`. While there are no more samples than features they are kept: from them
+    the root of a rank-deficient covariance is exact and fast.
     """
 
-    def __init__(
-        self,
-        features: Features,
-        n_fake: int = 10_000,
-        split: str = "test",
-        seed: int = 0,
-        batch_size: int = 100,
-        floor: bool = True,
-    ) -> None:
-        if n_fake < 2:
-            raise UserError(f"protocol.n_fake={n_fake}: a covariance needs at least 2 samples")
-        self.features = features
-        self.n_fake = n_fake
-        self.split = split
-        self.seed = seed
-        self.batch_size = batch_size
-        self.with_floor = floor
+    real_rows: list[Tensor]
+    fake_rows: list[Tensor]
 
-    def prepare(self, dataset: PictureDataset, device: torch.device = CPU) -> None:
-        """Features, then the statistics of the real pictures, computed on `device`."""
-        if not isinstance(dataset, PictureDataset):
-            raise UserError(
-                f"protocol=frechet compares pictures, {type(dataset).__name__} has points: use protocol=modes"
-            )
-        self.features.prepare(dataset)
-        self.dataset = dataset
-        self.device = CPU if device.type == "mps" else device  # MPS has no float64
-        self.real = self.statistics(self.split)
+    def __init__(self, num_features: int, **options: Any) -> None:
+        identity = nn.Identity()
+        identity.num_features = num_features  # type: ignore[assignment]
+        super().__init__(identity, reset_real_features=False, **options)
+        self.num_features = num_features
+        self.add_state("real_rows", [], dist_reduce_fx="cat")
+        self.add_state("fake_rows", [], dist_reduce_fx="cat")
 
-    def statistics(self, split: str) -> dict[str, Tensor]:
-        """Sums of the features of a split, of their outer products, and their number; cached on disk."""
-        key = derive(self.dataset.fingerprint(split), repr(self.features.describe()), self.features.resize)
-        path = self.dataset.cache / f"statistics-{key:016x}.pt"
-        if not path.exists():
-            metric = self.metric().to(self.device)
-            for pictures in self.dataset.batches(split, self.batch_size):
-                metric.update(pictures.to(self.device), real=True)
-            sums = {name: getattr(metric, f"real_{name}").cpu() for name in SUMS}
-            saved_whole(path, lambda partial: torch.save(sums, partial))
-        return torch.load(path, weights_only=True)
+    def update(self, imgs: Tensor, real: bool) -> None:
+        """Add features to one of the two sides."""
+        super().update(imgs.double(), real)
+        if self.samples(real) <= self.num_features:
+            (self.real_rows if real else self.fake_rows).append(imgs.double())
 
-    def metric(self, **options: Any) -> FrechetInceptionDistance:
-        """torchmetrics' FID over these features."""
-        return FrechetInceptionDistance(self.features.network, reset_real_features=False, **options)
+    def samples(self, real: bool) -> int:
+        """How many were added to a side."""
+        return int(self.real_features_num_samples if real else self.fake_features_num_samples)
 
-    def measure(self, model: Model) -> dict[str, float]:
-        """{"fid": distance}; each process generates its share of the samples."""
-        rank, processes = world()
-        metric = self.metric()
-        if rank == 0:  # sums are added over processes
-            for name, total in self.real.items():
-                setattr(metric, f"real_{name}", total.clone())
-        metric.to(self.device)
-        seeds = range(self.seed * self.n_fake + rank, (self.seed + 1) * self.n_fake, processes)
-        for samples in images(model, seeds, batch_size=self.batch_size):
-            if not samples.isfinite().all():
-                raise UserError("the generator's samples hold NaN or infinite values: lower the learning rate")
-            metric.update(to_uint8(samples).to(self.device), real=False)
-        return {"fid": float(metric.compute())}
+    def gaussian(self, real: bool) -> Gaussian:
+        """The fit of one side."""
+        side, count = "real" if real else "fake", self.samples(real)
+        kept = getattr(self, f"{side}_rows")
+        rows = torch.cat(kept) if isinstance(kept, list) and kept else kept
+        if isinstance(rows, Tensor) and len(rows) == count:
+            return fitted(rows)
+        mean = getattr(self, f"{side}_features_sum") / count
+        squares = getattr(self, f"{side}_features_cov_sum") - count * torch.outer(mean, mean)
+        return Gaussian(mean, squares / (count - 1), None)
 
-    def floor(self) -> dict[str, float] | None:
-        """The training split in the model's place, against the held-out one."""
-        if not self.with_floor or self.split == "train":
-            return None
-        metric = self.metric(sync_on_compute=False)
-        train = self.statistics("train")
-        for name in SUMS:
-            setattr(metric, f"fake_{name}", train[name])
-            setattr(metric, f"real_{name}", self.real[name])
-        metric.orig_dtype = torch.float32
-        return {"fid": float(metric.compute())}
+    def compute(self) -> Tensor:
+        """The distance, a float64 scalar."""
+        return frechet_distance(self.gaussian(True), self.gaussian(False))
 
-    def score(self, values: dict[str, float]) -> tuple[float, ...]:
-        """The smaller distance is the better."""
-        return (-values["fid"],)
 
-    def card(self) -> dict[str, Any]:
-        """What the distance is."""
-        return {
-            "protocol": "frechet",
-            "dataset": self.dataset.name,
-            "n_fake": self.n_fake,
-            "n_real": int(self.real["features_num_samples"]),
-            "split": self.split,
-            **self.features.describe(),
-            "resize": self.features.resize,
-            "rounding": "uint8, to nearest",
-            "sample_seed": self.seed,
-        }
+def fitted(features: Tensor) -> Gaussian:
+    """The Gaussian of features (N, F)."""
+    features = features.double()
+    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
+    few = len(features) <= features.shape[1]
+    return Gaussian(features.mean(0), centred.T @ centred, centred if few else None)
+
+
+def frechet_distance(real: Gaussian, fake: Gaussian) -> Tensor:
+    """|mu_1 - mu_2|^2 + Tr(C_1 + C_2 - 2 sqrt(C_1 C_2)), a float64 scalar, at least 0 up to rounding."""
+    distance = (real.mean - fake.mean).square().sum()
+    return distance + real.covariance.trace() + fake.covariance.trace() - 2 * trace_of_root(real, fake)
+
+
+def trace_of_root(real: Gaussian, fake: Gaussian) -> Tensor:
+    """Tr sqrt(C_1 C_2), by what the ranks of the covariances allow.
+
+    With C = A^T A it is the sum of the singular values of A_1 A_2^T, so of a small matrix where there are few samples.
+    Otherwise A is a Cholesky factor; eigenvalues are faster than singular values but lose half of the digits of the
+    small ones, so they are taken only where these weigh nothing.
+    """
+    if real.rows is None and fake.rows is None:
+        root = root_by_eigenvalues(real.covariance, fake.covariance)
+        if root is not None:
+            return root
+    return torch.linalg.svdvals(factor(real) @ factor(fake).T).sum()
+
+
+def root_by_eigenvalues(one: Tensor, other: Tensor) -> Tensor | None:
+    """Tr sqrt(C_1 C_2) from the eigenvalues of L^T C_2 L, C_1 = L L^T; None where that would not be exact."""
+    lower, failed = torch.linalg.cholesky_ex(one)
+    if failed:
+        return None
+    eigenvalues = torch.linalg.eigvalsh(lower.T @ other @ lower).clamp(min=0)
+    roots = eigenvalues.sqrt()
+    rounding = torch.finfo(torch.float64).eps * eigenvalues[-1]  # of each eigenvalue
+    error = torch.minimum(rounding / (2 * roots), rounding.sqrt()).sum()
+    return roots.sum() if error < TOLERANCE * roots.sum() else None
+
+
+def factor(gaussian: Gaussian) -> Tensor:
+    """A with C = A^T A: the rows, the Cholesky factor, or what the eigenvectors of a singular C give."""
+    if gaussian.rows is not None:
+        return gaussian.rows
+    lower, failed = torch.linalg.cholesky_ex(gaussian.covariance)
+    if not failed:
+        return lower.T
+    eigenvalues, vectors = torch.linalg.eigh(gaussian.covariance)
+    return eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
