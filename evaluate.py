@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from zerosum.messages import explained
 
@@ -17,7 +17,10 @@ def main(config: DictConfig) -> None:
     from zerosum import measuring
 
     with explained(CONF):
-        print(measuring.write(Path(config.run), config.checkpoint))
+        parts = OmegaConf.to_container(config, resolve=False)
+        choices = {name: parts.get(name) for name in ("protocol", "features", "metrics")}
+        where = Path(config.run), config.checkpoint, config.weights
+        print(measuring.write(*where, choices, config.dataset.root, config.trusted))
 
 
 if __name__ == "__main__":

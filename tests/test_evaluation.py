@@ -1,4 +1,4 @@
-"""Frechet distance, features and mode figures, against closed forms and reference libraries."""
+"""The pass over samples, its caches and its card; figures of mixtures."""
 
 import math
 from types import SimpleNamespace
@@ -12,10 +12,13 @@ from zerosum.data.mixtures import Ring
 from zerosum.data.pictures import PictureDataset, Split
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
-from zerosum.evaluation.frechet import FrechetDistance
+from zerosum.evaluation.distances import Fid, FidByClass, Kid
 from zerosum.evaluation.modes import ModeCoverage, mode_figures
-from zerosum.features import ClassifierFeatures, InceptionFeatures
-from zerosum.sampling import from_uint8
+from zerosum.evaluation.neighbours import Memorization
+from zerosum.evaluation.pictures import PictureProtocol
+from zerosum.evaluation.reference import Reference
+from zerosum.features import Seen
+from zerosum.sampling import from_uint8, to_uint8
 
 
 class FirstPixels(nn.Module):
@@ -24,7 +27,7 @@ class FirstPixels(nn.Module):
     num_features = 3
 
     def forward(self, pictures):
-        return pictures.flatten(1)[:, :3].float()
+        return Seen(pictures.flatten(1)[:, :3].float(), None)
 
 
 class Pixels:
@@ -76,7 +79,7 @@ def frechet(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.fixture
 def protocol(tmp_path):
-    made = FrechetDistance(Pixels(), n_fake=200, batch_size=37)
+    made = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200, batch_size=37)
     made.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
     return made
 
@@ -98,14 +101,106 @@ def test_measuring_twice_gives_the_same_value_and_does_not_count_reals_twice(pro
     assert protocol.card()["n_real"] == 90
 
 
-def test_real_statistics_are_read_from_the_cache_and_made_anew_for_other_pictures(protocol, tmp_path, monkeypatch):
-    again = FrechetDistance(Pixels(), n_fake=200, batch_size=10)
-    monkeypatch.setattr(FrechetDistance, "metric", lambda self: pytest.fail("computed again"))
+def test_real_features_are_read_from_the_cache_and_made_anew_for_other_pictures(protocol, tmp_path, monkeypatch):
+    again = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200, batch_size=10)
+    monkeypatch.setattr(Reference, "computed", lambda *_: pytest.fail("computed again"))
     again.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
-    for name, total in protocol.real.items():
-        assert torch.equal(total, again.real[name])
+    assert torch.equal(protocol.reference.real.features, again.reference.real.features)
     with pytest.raises(pytest.fail.Exception, match="computed again"):
         again.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 7), tmp_path))
+
+
+def cached_features(tmp_path):
+    (path,) = (tmp_path / "cache").glob("features-*.pt")
+    return path
+
+
+def test_a_damaged_cache_is_made_anew_and_one_of_other_data_is_refused(protocol, tmp_path, caplog):
+    path = cached_features(tmp_path)
+    good = path.read_bytes()
+    path.write_bytes(good[: len(good) // 2])
+    again = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200)
+    again.prepare(protocol.dataset)
+    assert "damaged" in caplog.text
+    assert torch.equal(protocol.reference.real.features, again.reference.real.features)
+    torch.save({**torch.load(path, weights_only=True), "made_of": {"pictures": "others"}}, path)
+    with pytest.raises(UserError, match="made of other data.*delete it"):
+        again.prepare(protocol.dataset)
+
+
+def test_a_failed_pass_leaves_no_cache(tmp_path, monkeypatch):
+    failing = PictureProtocol("pixels", Pixels(), {"fid": Fid()})
+    monkeypatch.setattr(FirstPixels, "forward", lambda *_: pytest.fail("out of memory"))
+    with pytest.raises(pytest.fail.Exception):
+        failing.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
+    assert not list(tmp_path.rglob("*.pt*"))
+
+
+@pytest.mark.parametrize("batch_size", [7, 50, 1000])
+def test_values_do_not_depend_on_the_batch_size(protocol, batch_size, tmp_path):
+    model = Fixed(drawn(200, 10, 100, 3))
+    other = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200, batch_size=batch_size)
+    other.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path / "other"))
+    assert other.measure(model)["fid"] == pytest.approx(protocol.measure(model)["fid"], rel=1e-9)
+
+
+def measure_in_process(rank, folder, values):
+    torch.distributed.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    protocol = PictureProtocol("pixels", Pixels(), {"fid": Fid(), "kid": Kid(subsets=3)}, n_fake=63, batch_size=10)
+    protocol.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), folder / "data"))
+    values[rank] = protocol.measure(Fixed(drawn(63, 10, 100, 3)))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_measure_what_one_does_although_63_samples_do_not_divide_by_them(tmp_path):
+    import multiprocessing
+
+    protocol = PictureProtocol("pixels", Pixels(), {"fid": Fid(), "kid": Kid(subsets=3)}, n_fake=63)
+    protocol.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path / "data"))
+    expected = protocol.measure(Fixed(drawn(63, 10, 100, 3)))
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        values = manager.dict()
+        workers = [context.Process(target=measure_in_process, args=(rank, tmp_path, values)) for rank in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        for rank in range(2):
+            assert values[rank] == pytest.approx(expected, rel=1e-9)
+
+
+def test_samples_are_rounded_to_the_nearest_level_and_truncation_would_show(protocol):
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_uint8(from_uint8(levels)), levels)
+    assert to_uint8(torch.tensor([-1.7, 1.7])).tolist() == [0, 255]
+    real = protocol.dataset.split("test").images
+    model = Fixed(real[np.arange(200) % len(real)])
+    model.pictures += 0.4 / 127.5  # less than half a level
+    same = protocol.measure(model)["fid"]
+    model.pictures -= 0.8 / 127.5
+    assert protocol.measure(model)["fid"] == pytest.approx(same, rel=1e-12)
+
+
+def test_the_card_says_what_was_left_out_and_warns_of_few_pictures(tmp_path):
+    metrics = {"fid": Fid(), "fid_by_class": FidByClass(), "memorization": Memorization()}
+    protocol = PictureProtocol("pixels", Pixels(), metrics, n_fake=3)
+    protocol.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
+    values = protocol.measure(Fixed(drawn(3, 10, 100, 3)))
+    assert list(values) == ["fid", "memorization"] and math.isfinite(values["fid"])
+    assert "memorization" not in protocol.floor()
+    card = protocol.card()
+    assert card["left_out"] == {"fid_by_class": "fid_by_class needs labelled pictures"}
+    assert "biased" in card["warning"]
+
+
+def test_the_first_metric_orders_checkpoints(protocol):
+    assert protocol.score({"fid": 1.0}) > protocol.score({"fid": 2.0})
+
+
+def test_no_metric_is_refused():
+    with pytest.raises(UserError, match="metrics=fid"):
+        PictureProtocol("pixels", Pixels(), {})
 
 
 def test_samples_that_are_not_finite_are_refused(protocol):
@@ -116,89 +211,14 @@ def test_samples_that_are_not_finite_are_refused(protocol):
 
 def test_one_sample_is_refused():
     with pytest.raises(UserError, match="at least 2"):
-        FrechetDistance(Pixels(), n_fake=1)
+        PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=1)
 
 
 def test_points_are_sent_to_the_other_protocol():
     with pytest.raises(UserError, match="protocol=modes"):
-        FrechetDistance(Pixels()).prepare(Ring())
-    with pytest.raises(UserError, match="protocol=frechet"):
+        PictureProtocol("pixels", Pixels(), {"fid": Fid()}).prepare(Ring())
+    with pytest.raises(UserError, match="protocol=fid10k_test"):
         ModeCoverage().prepare(Synthetic())
-
-
-def test_the_classifier_learns_is_deterministic_and_cached(tmp_path, monkeypatch):
-    dataset = Synthetic(16, count=512, root=str(tmp_path / "one"))
-    first, other = ClassifierFeatures(steps=60), ClassifierFeatures(steps=60)
-    first.prepare(dataset)
-    assert first.accuracy > 0.95
-    other.prepare(Synthetic(16, count=512, root=str(tmp_path / "two")))
-    for name, weight in first.network.state_dict().items():
-        assert torch.equal(weight, other.network.state_dict()[name]), name
-    monkeypatch.setattr(ClassifierFeatures, "train", lambda *_: pytest.fail("trained again"))
-    cached = ClassifierFeatures(steps=60)
-    cached.prepare(dataset)
-    assert cached.describe() == first.describe()
-
-
-def test_classifier_features_are_standardized_over_the_training_split(tmp_path):
-    dataset = Synthetic(16, root=str(tmp_path))
-    features = ClassifierFeatures(steps=20)
-    features.prepare(dataset)
-    values = torch.cat([features.network(batch) for batch in dataset.batches("train", 100)])
-    torch.testing.assert_close(values.mean(0), torch.zeros(64), atol=1e-4, rtol=0)
-    torch.testing.assert_close(values.std(0), torch.ones(64), atol=1e-3, rtol=0)
-
-
-def test_the_classifier_needs_labels(tmp_path):
-    with pytest.raises(UserError, match="features=inception"):
-        ClassifierFeatures().prepare(Arrays(drawn(9, 0, 9, 0), drawn(9, 0, 9, 0), tmp_path))
-
-
-@pytest.fixture(scope="module")
-def inception_weights(tmp_path_factory):
-    """Random weights in the real file's format."""
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as Inception
-
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.manual_seed(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Inception, "load_state_dict", lambda *_, **__: None)
-        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *_, **__: {})
-        torch.save(Inception("inception-v3-compat", ["2048"]).state_dict(), path)
-    return path
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_inception_features_are_torch_fidelitys(inception_weights, channels):
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as Inception
-
-    features = InceptionFeatures(str(inception_weights))
-    features.prepare(Synthetic())
-    pictures = torch.randint(0, 256, (2, channels, 32, 32), dtype=torch.uint8)
-    reference = Inception("inception-v3-compat", ["2048"], str(inception_weights))
-    with torch.no_grad():
-        (expected,) = reference(pictures.expand(-1, 3, -1, -1).contiguous())
-    torch.testing.assert_close(features.network(pictures), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_missing_inception_weights_say_which_file_and_what_else_to_do(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"features.weights=.*no such file.*features=classifier"):
-        InceptionFeatures(str(tmp_path / "none.pth")).prepare(Synthetic())
-
-    def no_network(*_, **__):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
-    with pytest.raises(UserError, match=r"no route to host.*inception-2015-12-05.*features.weights="):
-        InceptionFeatures().prepare(Synthetic())
-
-
-def test_a_damaged_weights_file_is_named(tmp_path):
-    path = tmp_path / "inception.pth"
-    path.write_bytes(b"not weights")
-    with pytest.raises(UserError, match=f"{path} is not"):
-        InceptionFeatures(str(path)).prepare(Synthetic())
 
 
 def test_mode_figures_of_known_samples():

@@ -1,9 +1,17 @@
 """Data parallelism for two players: broadcast once, then average each player's gradients in one message."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from zerosum.errors import UserError
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
 class PlayersStrategy(DDPStrategy):
@@ -36,3 +44,27 @@ def average_gradients(parameters: list[nn.Parameter]) -> None:
     flat /= processes
     for gradient, mean in zip(gradients, _unflatten_dense_tensors(flat, gradients), strict=True):
         gradient.copy_(mean)
+
+
+def summed(tensor: Tensor) -> Tensor:
+    """The sum over all processes, in each of them."""
+    if world()[1] > 1:
+        torch.distributed.all_reduce(tensor)
+    return tensor
+
+
+def from_first(compute: Callable[[Argument], Result], argument: Argument) -> Result:
+    """What the first process computes, in all of them; so is the UserError that it may raise."""
+    rank, processes = world()
+    if processes == 1:
+        return compute(argument)
+    outcome: list[Any] = [None]
+    if rank == 0:
+        try:
+            outcome = [compute(argument)]
+        except UserError as error:
+            outcome = [error]
+    torch.distributed.broadcast_object_list(outcome)
+    if isinstance(outcome[0], UserError):
+        raise outcome[0]
+    return outcome[0]

@@ -45,6 +45,12 @@ class FrechetDistance(FrechetInceptionDistance):
         if self.samples(real) <= self.num_features:
             (self.real_rows if real else self.fake_rows).append(imgs.double())
 
+    def reset(self) -> None:
+        """Forget the samples; the real side stays."""
+        kept = self.real_rows
+        super().reset()
+        self.real_rows = kept
+
     def samples(self, real: bool) -> int:
         """How many were added to a side."""
         return int(self.real_features_num_samples if real else self.fake_features_num_samples)
@@ -110,7 +116,9 @@ def factor(gaussian: Gaussian) -> Tensor:
     if gaussian.rows is not None:
         return gaussian.rows
     lower, failed = torch.linalg.cholesky_ex(gaussian.covariance)
-    if not failed:
+    noise = len(lower) * torch.finfo(torch.float64).eps  # below it an eigenvalue is rounding alone
+    if not failed and lower.diagonal().min().square() > noise * lower.diagonal().max().square():
         return lower.T
     eigenvalues, vectors = torch.linalg.eigh(gaussian.covariance)
-    return eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
+    kept = eigenvalues > noise * eigenvalues[-1]
+    return eigenvalues[kept].sqrt()[:, None] * vectors[:, kept].T

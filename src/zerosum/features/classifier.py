@@ -1,40 +1,21 @@
-"""Networks whose features are compared: never part of the model, never in its checkpoint."""
+"""A small CNN trained on the labels of the dataset that is measured."""
 
-import hashlib
 import logging
 import math
-from pathlib import Path
-from typing import Protocol
-from urllib.error import URLError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zerosum.data.pictures import PictureDataset, ShuffledPictures
+from zerosum.derived import derived
 from zerosum.errors import UserError
-from zerosum.files import saved_whole
+from zerosum.features import Seen, hash_of
 from zerosum.randomness import derive
 from zerosum.sampling import from_uint8
 
 log = logging.getLogger("zerosum")
-
-
-class Features(Protocol):
-    """A feature extractor for pictures of one dataset."""
-
-    resize: str
-    """How pictures are brought to the network's size."""
-    network: nn.Module
-    """(B, C, H, W) uint8 to (B, network.num_features); there after `prepare`."""
-
-    def prepare(self, dataset: PictureDataset) -> None:
-        """Get the weights, or raise a UserError that says how to."""
-        ...
-
-    def describe(self) -> dict[str, str | float]:
-        """What a metric card says of the features: their name, the hash of the weights."""
-        ...
 
 
 class Classifier(nn.Module):
@@ -66,9 +47,10 @@ class Classifier(nn.Module):
         )
         self.head = nn.Sequential(nn.ReLU(), nn.Linear(self.num_features, classes))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 to features (B, 64)."""
-        return (self.layers(from_uint8(pictures)) - self.mean) / self.deviation
+    def forward(self, pictures: Tensor) -> Seen:
+        """(B, C, H, W) uint8 to features (B, 64) and logits (B, classes)."""
+        raw = self.layers(from_uint8(pictures))
+        return Seen((raw - self.mean) / self.deviation, self.head(raw))
 
     def classify(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [-1, 1] to logits (B, classes)."""
@@ -98,17 +80,18 @@ class ClassifierFeatures:
         self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes))
         key = derive(dataset.fingerprint("train"), self.steps, self.seed, repr(self.network))
         path = dataset.cache / f"classifier-{key:016x}.pt"
-        if not path.exists():
-            log.info("Training the classifier for the Frechet distance, once for this dataset ...")
-            accuracy = self.train(dataset)
-            content = {"weights": self.network.state_dict(), "accuracy": accuracy}
-            saved_whole(path, lambda partial: torch.save(content, partial))
-        stored = torch.load(path, weights_only=True)
+        stored = derived(path, {"classifier of": dataset.fingerprint("train")}, lambda: self.trained(dataset))
         self.network.load_state_dict(stored["weights"])
         self.network.eval().requires_grad_(False)
         self.accuracy: float = stored["accuracy"]
         self.hash = hash_of(path)
         log.info("Classifier features: %.1f%% test accuracy (%s)", 100 * self.accuracy, path)
+
+    def trained(self, dataset: PictureDataset) -> dict[str, Any]:
+        """Weights and accuracy of a newly trained classifier."""
+        log.info("Training the classifier for the Frechet distance, once for this dataset ...")
+        accuracy = self.train(dataset)
+        return {"weights": self.network.state_dict(), "accuracy": accuracy}
 
     def describe(self) -> dict[str, str | float]:
         """Name, test accuracy and hash."""
@@ -136,7 +119,7 @@ class ClassifierFeatures:
     @torch.no_grad()
     def standardize(self, dataset: PictureDataset) -> None:
         """Give the features mean 0 and deviation 1 over the training split."""
-        features = torch.cat([self.network(pictures) for pictures in dataset.batches("train", 512)])
+        features = torch.cat([self.network(pictures).features for pictures in dataset.batches("train", 512)])
         self.network.mean, self.network.deviation = features.mean(0), features.std(0).clamp(min=1e-6)
 
     @torch.no_grad()
@@ -144,72 +127,3 @@ class ClassifierFeatures:
         """Share of the held-out split that is classified rightly."""
         guesses = [self.network.classify(from_uint8(pictures)).argmax(1) for pictures in dataset.batches("test", 512)]
         return float((torch.cat(guesses).numpy() == dataset.split("test").labels).mean())
-
-
-class RGB(nn.Module):
-    """Gray pictures shown to a network for RGB as three equal channels."""
-
-    def __init__(self, network: nn.Module, num_features: int) -> None:
-        super().__init__()
-        self.network = network
-        self.num_features = num_features
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(B, 1 or 3, H, W) uint8 to (B, num_features)."""
-        return self.network(pictures.expand(-1, 3, -1, -1))
-
-
-class InceptionFeatures:
-    """The 2,048 pool features of the InceptionV3 of 2015 (Heusel et al. 2017), by torchmetrics and torch-fidelity.
-
-    `weights` names the file where there is no network; otherwise torch's hub cache, or a download into it.
-    The resize is the original one: TensorFlow 1's bilinear, without antialiasing.
-    """
-
-    resize = "299, bilinear as TensorFlow 1"
-
-    def __init__(self, weights: str | None = None) -> None:
-        self.weights = weights
-
-    def prepare(self, dataset: PictureDataset) -> None:
-        """Load the network, or say where its weights are looked for."""
-        from torchmetrics.image.fid import NoTrainInceptionV3
-
-        path = self.find()
-        try:
-            network = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
-        except Exception as error:  # torch.load and load_state_dict raise whatever the damage makes them
-            raise UserError(f"{path} is not torch-fidelity's InceptionV3 ({error}): fetch it again") from error
-        self.network = RGB(network.eval().requires_grad_(False), 2048)
-        self.hash = hash_of(path)
-
-    def describe(self) -> dict[str, str | float]:
-        """Name and hash."""
-        return {"features": "inception-v3-compat 2048", "features_hash": self.hash}
-
-    def find(self) -> Path:
-        """The weights' file: the one given, the hub cache's, or a download."""
-        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-
-        name = URL_INCEPTION_V3.rsplit("/", 1)[1]
-        path = Path(self.weights) if self.weights else Path(torch.hub.get_dir()) / "checkpoints" / name
-        if path.exists():
-            return path
-        advice = (
-            f"fetch {URL_INCEPTION_V3} and set features.weights=path/to/{name}, or take features=classifier, or measure"
-            " nothing with ~callbacks.evaluate"
-        )
-        if self.weights:
-            raise UserError(f"features.weights={self.weights}: there is no such file; {advice}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), hash_prefix="6726825d", progress=True)
-        except (URLError, OSError, RuntimeError) as error:
-            missing = f"Inception's weights are not in {path} and could not be downloaded ({error})"
-            raise UserError(f"{missing}: {advice}") from error
-        return path
-
-
-def hash_of(path: Path) -> str:
-    """The first 16 hexadecimal digits of the file's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

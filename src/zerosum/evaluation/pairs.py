@@ -1,0 +1,36 @@
+"""The samples that are nearest to training pictures, each above its neighbour: a look at what may be copied."""
+
+import torch
+from PIL import Image
+
+from zerosum.evaluation.neighbours import nearest
+from zerosum.evaluation.pictures import PictureProtocol
+from zerosum.evaluation.reference import FeatureSet
+from zerosum.pictures import captioned, grid
+from zerosum.sampling import Model, from_uint8
+
+
+def nearest_pairs(protocol: PictureProtocol, model: Model, fake: FeatureSet, count: int = 16) -> Image.Image:
+    """A sheet of the `count` closest pairs, the closest first."""
+    found = nearest(fake.features, protocol.reference.of("train").features)
+    rows = found.distances.argsort()[:count]
+    with torch.inference_mode():
+        samples = model.sample([protocol.seed * protocol.n_fake + int(row) for row in rows]).cpu()
+    pictures = protocol.dataset.split("train").images[found.indices[rows].cpu().numpy()]
+    neighbours = from_uint8(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+    farthest = float(found.distances[rows[-1]])
+    rows_of_sheet = [
+        captioned(grid(samples, columns=count), f"samples, of {protocol.n_fake:,} those nearest to a training picture"),
+        captioned(grid(neighbours, columns=count), f"those training pictures, at distances up to {farthest:.3g}"),
+    ]
+    return stacked(rows_of_sheet)
+
+
+def stacked(strips: list[Image.Image]) -> Image.Image:
+    """One above the other."""
+    sheet = Image.new("RGB", (max(strip.width for strip in strips), sum(strip.height for strip in strips)), "white")
+    top = 0
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height
+    return sheet
