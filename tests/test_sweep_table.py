@@ -1,29 +1,55 @@
 """One table of a sweep, from what its jobs left."""
 
-import json
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+from test_comparison import fake, rows
 
-from zerosum.sweep_table import table
-
-
-def job(folder, number, loss, seed, share):
-    run = folder / f"{number}_job"
-    run.mkdir()
-    (run / "config.yaml").write_text(f"loss:\n  _target_: zerosum.losses.{loss}\nseed: {seed}\n")
-    last = {"values": {"modes": 8.0, "high_quality": share}, "card": {"n_fake": 100, "seed": seed}, "minutes": 1.5}
-    (run / "metrics.json").write_text(json.dumps({"last": last}))
+from zerosum.sweep_table import SweepTable
 
 
-def test_seeds_share_a_row_with_mean_and_range_and_failures_are_counted(tmp_path):
-    job(tmp_path, 0, "Hinge", 0, 0.9)
-    job(tmp_path, 1, "Hinge", 1, 0.7)
-    job(tmp_path, 2, "Minimax", 0, 0.5)
+def sweep(folder):
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}})
+
+
+def test_seeds_share_a_row_that_the_given_keys_name_and_failures_are_counted(tmp_path, capsys):
+    fake(tmp_path / "0_job", "Hinge", 0, (50.0, 9.0))
+    fake(tmp_path / "1_job", "Hinge", 1, (50.0, 7.0))
+    fake(tmp_path / "2_job", "Minimax", 0, (50.0, 5.0))
     (tmp_path / "3_job").mkdir()
-    text = table(tmp_path, ["loss._target_"], "Losses")
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert rows == [
-        "| loss._target_ | seeds | modes | high_quality | minutes |",
-        "|---|---|---|---|---|",
-        "| zerosum.losses.Hinge | 2 | 8 | 0.8 (0.7 to 0.9) | 1.5 |",
-        "| zerosum.losses.Minimax | 1 | 8 | 0.5 | 1.5 |",
+    (tmp_path / "3_job" / "console.log").touch()
+    SweepTable(["loss._target_"], "Losses").on_multirun_end(sweep(tmp_path))
+    text = (tmp_path / "table.md").read_text()
+    assert [row[:4] for row in rows(text)] == [
+        ["Hinge", "2", "best", "8 (7 to 9)"],
+        ["Hinge", "2", "last", "8 (7 to 9)"],
+        ["Minimax", "1", "best", "5"],
+        ["Minimax", "1", "last", "5"],
+        ["floor", "", "", "1"],
     ]
-    assert "n_fake 100" in text and "1 jobs failed" in text and "seed 0" not in text
+    assert (
+        text.startswith("# Losses\n")
+        and "Failed, and left out: 1" in text
+        and "![fid over training](table.png)" in text
+    )
+    assert (tmp_path / "table.png").stat().st_size > 10_000
+    assert text in capsys.readouterr().out
+
+
+def test_a_sweep_with_nothing_measured_ends_with_a_sentence(tmp_path, capsys):
+    table = SweepTable(["run.name"], "Nothing")
+    table.on_multirun_end(sweep(tmp_path))
+    assert "holds no run" in capsys.readouterr().out
+    (tmp_path / "0_job").mkdir()
+    (tmp_path / "0_job" / "console.log").touch()
+    table.on_job_end(sweep(tmp_path), JobReturn(status=JobStatus.FAILED))
+    assert capsys.readouterr().out == ""
+    table.on_multirun_end(sweep(tmp_path))
+    assert "nothing was measured" in capsys.readouterr().out
+
+
+def test_the_table_is_there_although_a_job_failed(tmp_path, capsys):
+    """Hydra raises the first job's failure and never says that the sweep has ended."""
+    fake(tmp_path / "0_job")
+    SweepTable(["run.name"], "Half").on_job_end(sweep(tmp_path), JobReturn(status=JobStatus.FAILED))
+    assert rows((tmp_path / "table.md").read_text())[0][:2] == ["0_job", "1"]
+    assert "table.md" in capsys.readouterr().out
