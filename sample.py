@@ -17,7 +17,8 @@ def main(config: DictConfig) -> None:
     from zerosum import generating
 
     with explained(CONF):
-        print(generating.write(Path(config.run), config.checkpoint, config.count, config.seed, config.output))
+        what = config.checkpoint, config.count, config.seed, config.output
+        print(generating.write(Path(config.run), *what, config.trusted))
 
 
 if __name__ == "__main__":

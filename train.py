@@ -27,14 +27,18 @@ def main(config: DictConfig) -> float | None:
 
 def run(config: DictConfig, overrides: list[str]) -> float | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
-    from zerosum import resuming
+    from zerosum import requeueing, resuming
+    from zerosum.callbacks.preempt import leave_if_stopped
     from zerosum.experiment import train
 
-    if config.resume is not None:
-        evaluate = resuming.resume(Path(config.resume), overrides)
+    if config.resume == "auto":
+        evaluate = requeueing.start_or_go_on(config)
+    elif config.resume is not None:
+        evaluate = resuming.resume(Path(config.resume), overrides, config.trusted)
     else:
         resuming.refuse_to_overwrite(Path(config.run.folder))
         evaluate = train(config)
+    leave_if_stopped()
     return evaluate.objective(config.objective) if evaluate is not None and config.objective else None
 
 

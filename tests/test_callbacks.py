@@ -86,7 +86,23 @@ def test_evaluate_gives_the_same_numbers_again(run):
     measuring.write(run, "last")
     again = json.loads((run / "evaluation_last.json").read_text())
     assert again["values"] == report["last"]["values"]
-    assert {**again["card"], "seconds": 0} == {**report["last"]["card"], "seconds": 0}
+    assert {**again["card"], "seconds": 0} == {**report["last"]["card"], "seconds": 0, "checkpoint": "last"}
+    assert again["floor"] == report["floor"]
+
+
+def test_evaluate_measures_the_generator_itself_and_by_other_metrics(run):
+    fid = {"fid": {"_target_": "zerosum.evaluation.distances.Fid"}}
+    kid = {"kid": {"_target_": "zerosum.evaluation.distances.Kid"}}
+    near = {"memorization": {"_target_": "zerosum.evaluation.neighbours.Memorization"}}
+    measuring.write(run, "last", "raw", {"metrics": {**fid, **kid, **near}})
+    raw = json.loads((run / "evaluation_last_raw.json").read_text())
+    average = json.loads((run / "metrics.json").read_text())["last"]
+    assert list(raw["values"]) == ["fid", "kid", "kid_std", "memorization"] and raw["card"]["weights"] == "raw"
+    assert raw["values"]["fid"] != average["values"]["fid"]
+    with Image.open(run / "evaluation_last_raw_nearest.png") as sheet:
+        assert sheet.width > sheet.height
+    with pytest.raises(UserError, match="best or last"):
+        measuring.write(run, "newest")
 
 
 def test_samples_are_functions_of_their_seeds(run, tmp_path):
@@ -147,7 +163,7 @@ def test_ctrl_c_stops_after_the_step_and_the_run_resumes_to_the_same_end(tiny, t
     assert torch.load(tmp_path / "stopped/last.ckpt", weights_only=True)["images_seen"] == 64
     config = (tmp_path / "stopped/config.yaml").read_text()
     (tmp_path / "stopped/config.yaml").write_text(config.replace(f"{__name__}.Interrupt", "lightning.Callback"))
-    resuming.resume(tmp_path / "stopped", [])
+    resuming.resume(tmp_path / "stopped", [], trusted="lightning")
     one, other = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("straight", "stopped"))
     for name, value in one["state_dict"].items():
         assert torch.equal(value, other["state_dict"][name]), name

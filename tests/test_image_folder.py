@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -521,7 +523,28 @@ def vanished(path):
     path.symlink_to(path.parent / "gone")
 
 
+def looped(path):
+    path.symlink_to(path)
+
+
+def bomb(path):
+    """60,000 x 60,000 pixels, says its header."""
+    path.write_bytes(png(60_000, 60_000))
+
+
+def png(width, height):
+    """A PNG that promises a size and holds 1,000 bytes of pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(b"\0" * 1000), b"IEND": b""}
+    body = [len(d).to_bytes(4, "big") + k + d + zlib.crc32(k + d).to_bytes(4, "big") for k, d in chunks.items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
 BREAKS = {
+    "Too many levels of symbolic links": looped,
+    "a pipe or a device, no file": os.mkfifo,
+    "decompression bomb": bomb,
+    "image file is truncated": lambda path: path.write_bytes(png(100, 100)),
     "an empty file": lambda path: path.write_bytes(b""),
     "not a picture": lambda path: path.write_text("hello"),
     "truncated": truncated,
@@ -539,6 +562,82 @@ def test_a_broken_picture_is_named_with_its_reason(top, reason):
     message = str(caught.value)
     assert message.startswith(f"Cannot read 1 of 5 train pictures in {top}, train/bad.png (") and reason in message
     assert message.endswith("replace or delete them, or set dataset.skip_broken=true to leave them out")
+
+
+@pytest.mark.parametrize("reason", BREAKS)
+def test_skip_broken_leaves_out_any_broken_picture_and_says_so_again_from_the_cache(top, reason, caplog, monkeypatch):
+    fill(top / "train", 4)
+    fill(top / "test", 1)
+    BREAKS[reason](top / "train" / "bad.png")
+    seen = []
+    for _ in range(2):
+        dataset = folder_of(top, skip_broken=True)
+        dataset.prepare()
+        seen.append((caplog.messages, dataset.fingerprint("train"), len(dataset.split("train").images)))
+        caplog.clear()
+        monkeypatch.setattr(cache, "attempts", refuses_to_decode)
+    assert seen[0] == seen[1] and seen[0][2] == 4
+    (said,) = seen[0][0]
+    assert said.startswith(f"Left out 1 of 5 train pictures in {top}, train/bad.png (") and reason in said
+
+
+NAMES = {
+    b"line\nend": r"line\nend.png",
+    b"\x1b[31mred": r"\x1b[31mred.png",
+    b"\xff\xfe": r"\xff\xfe.png",
+    "\u202egnp".encode(): r"\u202egnp.png",
+    b"l" * 251: "l…l",
+    b"%s {} \\": "%s {} \\.png",
+}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_broken_picture_of_any_name_is_named_on_one_line(top, name, caplog):
+    fill(top / "train", 4)
+    fill(top / "test", 1)
+    try:
+        (top / "train" / os.fsdecode(name + b".png")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(UserError) as caught:
+        folder_of(top).prepare()
+    folder_of(top, skip_broken=True).prepare()
+    shortened = NAMES[name].replace("l…l", "l" * 34 + "…" + "l" * 35 + ".png")
+    for said in (str(caught.value), *caplog.messages):
+        assert f"1 of 5 train pictures in {top}, train/{shortened} (not a picture)" in said
+        assert said.isprintable() and len(said) < 400
+
+
+@pytest.mark.parametrize("record", ["5", "[]", "null", '"abc"', '{"a": 1}', "{", 100_000 * "["])
+def test_a_record_that_is_none_is_made_anew(top, record):
+    fill(top, 9)
+    whole = folder_of(top).split("train").images
+    (file,) = (file for file in caches(top) if file.name.endswith("train.json"))
+    file.write_text(record)
+    assert np.array_equal(folder_of(top).split("train").images, whole)
+
+
+@pytest.mark.parametrize("content", [np.zeros((8, 4, 4, 3)), np.zeros(8, np.uint8), np.zeros((8, 4), np.uint8)])
+def test_an_array_that_is_no_pictures_is_made_anew(top, content):
+    fill(top, 9)
+    whole = folder_of(top).split("train").images
+    (file,) = (file for file in caches(top) if file.name.endswith("train.npy"))
+    np.save(file, content)
+    assert np.array_equal(folder_of(top).split("train").images, whole)
+
+
+def test_a_picture_that_vanishes_while_others_are_read_is_left_out(top, monkeypatch, caplog):
+    fill(top / "train", 4)
+    fill(top / "test", 1)
+    decode = cache.decode
+
+    def vanishing(path, view):
+        (top / "train" / "03.png").unlink(missing_ok=True)
+        return decode(path, view)
+
+    monkeypatch.setattr(cache, "decode", vanishing)
+    assert len(folder_of(top, skip_broken=True).split("train").images) == 3
+    assert "Left out 1 of 4" in caplog.text and "train/03.png (No such file or directory)" in caplog.text
 
 
 def test_a_picture_that_vanishes_after_it_was_listed_is_reported(top):

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from zerosum.callbacks import finished
 from zerosum.callbacks.evaluate import Evaluate, described, evaluation_of
+from zerosum.checkpoints import read_checkpoint, refuse_other
 from zerosum.combinations import refuse_meaningless
 from zerosum.data import Dataset
 from zerosum.data.training import TrainingData
-from zerosum.errors import UserError
+from zerosum.errors import UserError, one_line
 from zerosum.evaluation import EvaluationProtocol
 from zerosum.files import saved_whole
 from zerosum.gan import GAN, Optimizers
 from zerosum.process import prepare_process
 from zerosum.quiet import hush, silence_worker
+from zerosum.run_folder import read_config
 from zerosum.settings import Game, Run, plain
+from zerosum.vetting import refuse_root, vetted
 
 log = logging.getLogger("zerosum")
 
@@ -46,7 +50,7 @@ def make(node: Any, **further: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
-        raise
+        raise UserError(one_line(error)) from error
 
 
 def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
@@ -104,7 +108,7 @@ def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(typed)
     started = time.perf_counter()
-    experiment.trainer.fit(experiment.gan, datamodule=experiment.data, ckpt_path=checkpoint)
+    experiment.trainer.fit(experiment.gan, datamodule=experiment.data, ckpt_path=checkpoint, weights_only=True)
     evaluate = evaluation_of(experiment.trainer)
     summarize(experiment, evaluate, time.perf_counter() - started)
     return evaluate
@@ -136,37 +140,44 @@ RESULTS = {
 }
 
 
-def saved_config(run: Path) -> dict[str, Any]:
-    """The resolved config of a run folder, its paths those of where the folder lies now."""
-    path = run / "config.yaml"
-    if not path.exists():
-        raise UserError(f"{run} holds no run (there is no {path}): name a folder that train.py made, in outputs/")
-    config = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(config, dict)
-    return moved(config, config["run"]["folder"], str(run))
+def saved_config(run: Path, trusted: str | Sequence[str] = ()) -> dict[str, Any]:
+    """The resolved config of a run folder, which names no classes but zerosum's and those of `trusted` packages."""
+    return vetted(read_config(run), [trusted] if isinstance(trusted, str) else list(trusted))
 
 
-def moved(node: Any, old: str, new: str) -> Any:
-    """The node with every path in `old` put into `new`."""
-    if isinstance(node, dict):
-        return {key: moved(value, old, new) for key, value in node.items()}
-    return new if node == old else node
+def load(run: str | Path, checkpoint: str = "best", weights: str = "ema", trusted: str | Sequence[str] = ()) -> GAN:
+    """The GAN of a run folder as best.ckpt or last.ckpt has it, ready to sample from.
 
-
-def load(run: str | Path, checkpoint: str = "best") -> GAN:
-    """The GAN of a run folder with the weights of best.ckpt or last.ckpt, ready to sample."""
-    run = Path(run)
-    config = plain(saved_config(run))
-    gan = build_gan(config, make(config["dataset"]).image_shape)
-    path = run / f"{checkpoint}.ckpt"
-    stored = read_checkpoint(path)
-    try:
-        gan.load_state_dict(stored["state_dict"])
-    except RuntimeError as error:
-        difference = str(error).splitlines()[1].strip()
-        raise UserError(f"{path} holds another model than {run}/config.yaml describes: {difference}") from error
-    gan.on_load_checkpoint(stored)
+    `weights` is ema, the generator's moving average, or raw, the generator of the last step in its place; `trusted`
+    names packages, besides zerosum, whose classes the run may be made of.
+    """
+    path = Path(run) / f"{checkpoint}.ckpt"
+    gan = rebuilt(plain(saved_config(Path(run), trusted)), read_checkpoint(path), path, trusted)
+    if weights == "raw":
+        gan.ema.network.load_state_dict(gan.generator.state_dict())
     return gan.eval().to(device())
+
+
+def rebuilt(config: dict[str, Any], stored: dict[str, Any], path: Path, trusted: str | Sequence[str] = ()) -> GAN:
+    """The GAN of a config with the weights of a checkpoint, bit for bit.
+
+    zerosum's own models are compared with the checkpoint in outline, before they take any memory.
+    """
+    try:
+        image_shape = make(config["dataset"]).image_shape
+        with torch.device("cpu" if trusted else "meta"):
+            outline = build_gan(config, image_shape)
+        refuse_other(outline, stored, path, config["trainer"].get("precision"))
+        gan = outline if trusted else build_gan(config, image_shape)
+        gan.load_state_dict(stored["state_dict"])
+    except UserError:
+        raise
+    except Exception as error:  # models raise whatever numbers they cannot be built with make them
+        raise UserError(
+            f"{path.parent / 'config.yaml'} describes no model ({one_line(error)}): take another"
+        ) from error
+    gan.on_load_checkpoint(stored)
+    return gan
 
 
 def device() -> torch.device:
@@ -174,24 +185,34 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, read without running any code from it."""
-    if not path.exists():
-        raise UserError(f"there is no {path}: this run has not reached its first checkpoint")
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch.load raises whatever the damage makes it
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise UserError(f"{path} cannot be read ({reason}): it is damaged, take another checkpoint") from error
-
-
-def load_dataset(run: str | Path) -> Dataset:
+def load_dataset(run: str | Path, trusted: str | Sequence[str] = ()) -> Dataset:
     """The dataset of a run, nothing of it read yet."""
-    return make(plain(saved_config(Path(run)))["dataset"])
+    return make(plain(saved_config(Path(run), trusted))["dataset"])
 
 
-def load_protocol(run: str | Path) -> EvaluationProtocol:
-    """The protocol that a run was measured by, prepared on its dataset."""
-    protocol = make(plain(saved_config(Path(run)))["protocol"])
-    protocol.prepare(load_dataset(run), device())
+def load_protocol(
+    run: str | Path,
+    choices: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    trusted: str | Sequence[str] = (),
+) -> EvaluationProtocol:
+    """The protocol that a run was measured by, prepared on its dataset.
+
+    `choices` are nodes (protocol, features, metrics) to measure by instead of the run's own; `root` is where its data
+    is and its caches are, if not where the run had them.
+    """
+    config = plain(saved_config(Path(run), trusted))
+    if root is None:
+        refuse_root(config, Path(run))
+    else:
+        config["dataset"]["root"] = root
+    config.update({name: node for name, node in (choices or {}).items() if node})
+    if "protocol" not in config:
+        raise UserError(f"{run} was trained without a protocol: name one, such as protocol=modes")
+    for part in ("features", "metrics"):
+        if part in config["protocol"] and (choices or {}).get(part):
+            config["protocol"][part] = config[part]
+    typed = plain(config)
+    protocol = make(typed["protocol"])
+    protocol.prepare(make(typed["dataset"]), device())
     return protocol

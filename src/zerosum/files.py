@@ -13,6 +13,7 @@ def saved_whole(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)  # a link of that name would be written through
         write(partial)
         with partial.open("rb") as written:
             os.fsync(written.fileno())

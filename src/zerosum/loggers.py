@@ -63,6 +63,7 @@ class CsvLogger(Logger):
                 reader = csv.DictReader(file)
                 self.columns = list(reader.fieldnames or self.columns)
                 self.rows = [row for row in reader if row["images"] and int(row["images"]) < images]
+            self.rewrite()  # a file of its own, where it was a link
 
     def append(self) -> None:
         """The last row."""

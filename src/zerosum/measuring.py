@@ -20,8 +20,8 @@ from zerosum.quiet import hush
 def write(
     run: Path,
     checkpoint: str,
-    weights: str,
-    choices: Mapping[str, Any],
+    weights: str = "ema",
+    choices: Mapping[str, Any] | None = None,
     root: str | None = None,
     trusted: str | Sequence[str] = (),
 ) -> str:

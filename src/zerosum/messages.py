@@ -6,13 +6,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 from zerosum.errors import UserError, did_you_mean
 
 
+class LogFile(logging.FileHandler):
+    """console.log of a run folder; a link in its place, which a folder from elsewhere may have, is not followed."""
+
+    def _open(self) -> TextIOWrapper:
+        path = Path(self.baseFilename)
+        if path.is_symlink():
+            path.unlink()
+        return super()._open()
+
+
 def run_folder(resume: str | None, name: str) -> str:
-    """The folder of a run: the one that is resumed, or a new one named after the time."""
+    """The folder of a run: the one that is resumed, or a new one named after the time; with `auto` always the same."""
+    if resume == "auto":
+        return f"outputs/{name}"
     return resume or f"outputs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{name}"
 
 

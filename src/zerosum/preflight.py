@@ -30,7 +30,7 @@ def against_constructor(node: dict[str, Any], path: str) -> dict[str, Any]:
     hints = annotations(target)
     for key in node.keys() - RESERVED:
         if key not in parameters and not takes_any:
-            raise UserError(f"{path}.{key}: {node['_target_']} has no such option.{did_you_mean(key, parameters)}")
+            raise UserError(f"{path}.{key}: {node['_target_']} has no such option.{did_you_mean(str(key), parameters)}")
         node[key] = conformed(node[key], hints.get(key, Any), f"{path}.{key}")
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (

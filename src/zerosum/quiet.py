@@ -14,7 +14,7 @@ SILENCED = (
     r".*was called before the ``update`` method.*",  # the sums of real pictures come from the cache
     r".*module\(s\) in eval mode at the start of training.*",  # the moving average
     r".*You have overridden `transfer_batch_to_device`.*",
-    r".*Metric `Frechet Inception Distance` will save all extracted features.*",
+    r".*Metric `.*` will save all .* in buffer.*",
 )
 
 

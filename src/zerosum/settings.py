@@ -19,12 +19,17 @@ KEYS = {
         "optimizer",
         "features",
         "protocol",
+        "metrics",
         "trainer",
         "callbacks",
         "logger",
     ),
-    *("game", "run", "seed", "gamma", "resume", "objective"),
+    *("game", "run", "seed", "gamma", "resume", "trusted", "objective"),
 }
+ABSENT = ("augment", "callbacks", "logger", "regularizer")
+"""Groups that may be empty."""
+LARGEST = 2**63
+"""Numbers beyond are none to torch."""
 
 
 @dataclass
@@ -36,7 +41,7 @@ class Run:
     folder: str
 
     def __post_init__(self) -> None:
-        if self.images < 1:
+        if not 1 <= self.images < LARGEST:
             raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
 
 
@@ -70,10 +75,38 @@ def plain(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
     assert isinstance(node, dict)
     for key in node.keys() - KEYS:
         raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
+    refuse_gaps(node)  # type: ignore[arg-type]
+    node |= {name: node.get(name) or {} for name in ABSENT}
     targets = {"run": f"{__name__}.Run", "game": f"{__name__}.Game"}
-    typed = checked({**node, **{key: {"_target_": target, **node[key]} for key, target in targets.items()}})
+    typed = checked({**node, **{key: {**node[key], "_target_": target} for key, target in targets.items()}})
     for key in targets:
         del typed[key]["_target_"]
-    if not isinstance(typed["seed"], int) or typed["seed"] < 0:
-        raise UserError(f"seed={typed['seed']!r}: expected a whole number, 0 or more")
+    seed = typed.get("seed")
+    if not isinstance(seed, int) or not 0 <= seed < LARGEST:
+        raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
     return typed
+
+
+def refuse_gaps(node: dict[str, Any]) -> None:
+    """A UserError where a part is missing or has no class, before anything looks into it."""
+    parts = {name: node.get(name) for name in ("dataset", "loss", "trainer")}
+    for group in ("model", "optimizer"):
+        parts |= {f"{group}.{player}": among(node, group).get(player) for player in ("discriminator", "generator")}
+    for group in ("callbacks", "logger", "regularizer"):
+        parts |= {f"{group}.{name}": part for name, part in among(node, group).items()}
+    parts |= {name: node[name] for name in ("augment", "features", "protocol") if node.get(name)}
+    for path, part in parts.items():
+        if not isinstance(part, dict) or "_target_" not in part:
+            raise UserError(f"{path} is missing or names no class: choose one, as in conf/{path.partition('.')[0]}")
+    for name in ("game", "run"):
+        among(node, name)
+
+
+def among(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """A group of settings; empty where there is none of a kind that may be absent."""
+    group = node.get(name)
+    if group is None and name in ABSENT:
+        return {}
+    if not isinstance(group, dict):
+        raise UserError(f"{name} is missing or no group of settings: see conf/config.yaml")
+    return group

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from zerosum.callbacks import data_of, finished, log_metrics, passed
 from zerosum.callbacks.checkpoint import save
 from zerosum.errors import UserError
 from zerosum.evaluation import EvaluationProtocol
+from zerosum.evaluation.provenance import provenance
 from zerosum.files import saved_whole
 from zerosum.gan import GAN
 
@@ -107,11 +109,18 @@ def evaluation_of(trainer: Trainer) -> Evaluate | None:
 
 def entry(protocol: EvaluationProtocol, gan: GAN) -> dict[str, Any]:
     """Values of the generator's average, and the card that says what they are."""
+    return carded(protocol, gan, lambda: protocol.measure(gan))
+
+
+def carded(
+    protocol: EvaluationProtocol, gan: GAN, measure: Callable[[], dict[str, float]], weights: str = "ema"
+) -> dict[str, Any]:
+    """What `measure` finds, with the protocol's card, the model's and that of the code."""
     start = time.perf_counter()
-    values = protocol.measure(gan)
+    values = measure()
     seconds = round(time.perf_counter() - start, 2)
-    model = {"weights": "ema", "images": gan.images_seen, "seed": gan.seed, "seconds": seconds}
-    return {"values": values, "card": {**protocol.card(), **model}}
+    model = {"weights": weights, "images": gan.images_seen, "seed": gan.seed, "seconds": seconds}
+    return {"values": values, "card": {**protocol.card(), **model, **provenance()}}
 
 
 def described(values: dict[str, float]) -> str:

@@ -1,5 +1,6 @@
 """Pictures of the same seeds over training, and the film made of them."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from PIL import Image
 
 from zerosum import sampling
 from zerosum.callbacks import budget_of, data_of
+from zerosum.errors import one_line
 from zerosum.files import saved_whole
 from zerosum.gan import GAN
 from zerosum.pictures import captioned, save_png
+
+log = logging.getLogger("zerosum")
 
 GROWTH = 4.0
 """The film's times grow from 1 to e^4 times the first interval."""
@@ -71,17 +75,30 @@ class Samples(Callback):
                 logger.log_image("samples", [picture], caption=[f"{gan.images_seen:,} images seen"])
 
 
+def readable(frames: list[Path]) -> list[Image.Image]:
+    """The pictures that are PNG files, as they were drawn; whatever else lies beside them is left out."""
+    pictures = []
+    for frame in frames:
+        try:
+            with Image.open(frame, formats=["PNG"]) as picture:
+                pictures.append(picture.convert("RGB"))
+        except Exception as error:  # a damaged file can make a decoder raise anything
+            log.warning("%s cannot be read (%s) and is left out of the film.", frame, one_line(error))
+    return pictures
+
+
 def shrunk(picture: Image.Image, width: int) -> Image.Image:
     """At most `width` pixels wide: a GIF of photographs grows fast."""
     factor = min(1.0, width / picture.width)
-    return picture.convert("RGB").resize((round(picture.width * factor), round(picture.height * factor)))
+    return picture.resize((round(picture.width * factor), round(picture.height * factor)))
 
 
 def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) -> None:
     """An endless GIF of the frames, resting on the last."""
-    if len(frames) < 2:
+    pictures = [shrunk(picture, width).quantize(colours) for picture in readable(frames)]
+    if len(pictures) < 2:
         return
-    first, *others = [shrunk(Image.open(frame), width).quantize(colours) for frame in frames]
+    first, *others = pictures
     duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
     saved_whole(
         path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)

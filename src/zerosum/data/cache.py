@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import uuid
 import warnings
 from collections import deque
@@ -18,7 +19,7 @@ from rich.markup import escape
 from rich.progress import track
 
 from zerosum.data.listing import shown
-from zerosum.errors import UserError
+from zerosum.errors import UserError, one_line, printable
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Pillow's other readers are kept away from files that only claim to be one of these."""
@@ -52,9 +53,11 @@ def stored(place: Path, count: int) -> Decoded | None:
     try:
         broken = json.loads(place.with_suffix(".json").read_text())
         images: np.ndarray = np.load(place, mmap_mode="r" if place.stat().st_size >= IN_MEMORY else None)
-    except (OSError, ValueError, EOFError):
+        whole = images.dtype == np.uint8 and images.ndim == 4 and len(images) + len(broken) == count
+        said = all(isinstance(reason, str) for reason in broken.values())
+    except Exception:  # readers raise whatever the damage makes them
         return None
-    return Decoded(images, broken) if len(images) + len(broken) == count else None
+    return Decoded(images, broken) if whole and said else None
 
 
 def store(place: Path, folder: Path, names: Sequence[str], view: View) -> dict[str, str]:
@@ -140,13 +143,15 @@ def attempt(path: Path, view: View) -> np.ndarray | str:
     except UnidentifiedImageError:
         return "not a picture"
     except Exception as error:  # a damaged file can make a decoder raise anything
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return getattr(error, "strerror", None) or printable(one_line(error))
 
 
 def decode(path: Path, view: View) -> np.ndarray:
     """(resolution, resolution, channels) uint8 of the first frame; raises what Pillow raises at a broken file."""
-    side = view.resolution
-    if path.stat().st_size == 0:
+    side, status = view.resolution, path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("a pipe or a device, no file")  # which may never end
+    if status.st_size == 0:
         raise ValueError("an empty file")
     with Image.open(path, formats=FORMATS) as picture:
         picture.draft(None, (2 * side, 2 * side))  # JPEG alone can decode smaller: here no smaller than twice `side`

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ImageColor
 
 from zerosum.data.cache import View, store, stored
-from zerosum.data.listing import PictureFile, listed_splits, shown
+from zerosum.data.listing import PictureFile, brief, listed_splits, shown
 from zerosum.data.pictures import PictureDataset, Split
 from zerosum.errors import UserError
 
@@ -29,7 +29,7 @@ class ImageFolder(PictureDataset):
 
     Sub-folders are classes. `train` next to `test` (or else `val`) are taken as the splits, otherwise one
     picture in ten is held out as test. `fit` is crop (center square) or resize (aspect ignored); `background`
-    lies under transparent pixels; broken pictures are an error unless `skip_broken`.
+    lies under transparent pixels; broken pictures are an error, or with `skip_broken` left out and named in the log.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ImageFolder(PictureDataset):
 
     def counted(self, split: str, broken: dict[str, str]) -> str:
         """'2 of 100 train pictures in /folder, a.png (an empty file) and b.png (not a picture)'."""
-        named = [f"{shown(name)} ({reason})" for name, reason in islice(broken.items(), NAMED)]
+        named = [f"{brief(name)} ({reason})" for name, reason in islice(broken.items(), NAMED)]
         if len(broken) > NAMED:
             named.append(f"{len(broken) - NAMED:,} more")
         names = " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]

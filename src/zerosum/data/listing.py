@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 HELD_OUT_EVERY = 10
+LONGEST = 80
+"""Characters of a name in a message."""
 
 
 class PictureFile(NamedTuple):
@@ -27,8 +29,14 @@ class PictureFile(NamedTuple):
 
 
 def shown(path: str | Path) -> str:
-    """The path in characters that any terminal takes: names on disk need not be UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    """The path in characters that any terminal takes: names on disk need not be UTF-8, and may have line ends."""
+    return printable(os.fsencode(path).decode(errors="backslashreplace"))
+
+
+def brief(name: str) -> str:
+    """The name as shown, without the middle of a long one."""
+    text = shown(name)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 + 1 :]}"
 
 
 def listed_splits(top: Path) -> dict[str, list[PictureFile]]:

@@ -7,7 +7,10 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.data import Batch
+from zerosum.errors import UserError
 from zerosum.randomness import generator
+
+MOST_MODES = 10_000
 
 
 class GaussianMixture:
@@ -50,10 +53,17 @@ class GaussianMixture:
         return over_density(self, samples)
 
 
+def refuse_count(option: str, modes: int) -> None:
+    """A UserError where a mixture would have no modes, or more than a density can be drawn of."""
+    if not 1 <= modes <= MOST_MODES:
+        raise UserError(f"dataset.{option} makes {modes:,} modes: take 1 to {MOST_MODES:,}")
+
+
 class Ring(GaussianMixture):
     """`modes` Gaussians on a circle (Metz et al. 2017, unrolled GANs: 8, radius 2, sigma 0.02)."""
 
     def __init__(self, modes: int = 8, radius: float = 2.0, sigma: float = 0.02) -> None:
+        refuse_count("modes", modes)
         angles = torch.arange(modes) * (2 * math.pi / modes)
         super().__init__(radius * torch.stack([angles.cos(), angles.sin()], 1), sigma)
 
@@ -62,6 +72,7 @@ class Grid(GaussianMixture):
     """`side` x `side` Gaussians, `spacing` apart (Srivastava et al. 2017, VEEGAN: 25, spacing 2, sigma 0.05)."""
 
     def __init__(self, side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> None:
+        refuse_count("side", side**2)
         ticks = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(torch.cartesian_prod(ticks, ticks), sigma)
 
