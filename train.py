@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from zerosum.messages import explained, run_folder
+from zerosum.sweeping import refuse_processes
 
 OmegaConf.register_new_resolver("run_folder", run_folder)
 
@@ -20,6 +21,8 @@ CONF = Path(__file__).parent / "conf"
 def main(config: DictConfig) -> float | None:
     """Train, or go on with `resume`; returns the value that `objective` names, for sweepers."""
     hydra_config = HydraConfig.get()
+    if hydra_config.mode is RunMode.MULTIRUN:
+        refuse_processes(config.trainer)
     # A job of a sweep raises, so that Hydra names it and goes on with the others.
     with explained(CONF) if hydra_config.mode is RunMode.RUN else nullcontext():
         return run(config, list(hydra_config.overrides.task))
@@ -34,7 +37,7 @@ def run(config: DictConfig, overrides: list[str]) -> float | None:
     if config.resume == "auto":
         evaluate = requeueing.start_or_go_on(config)
     elif config.resume is not None:
-        evaluate = resuming.resume(Path(config.resume), overrides, config.trusted)
+        evaluate = resuming.resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
     else:
         resuming.refuse_to_overwrite(Path(config.run.folder))
         evaluate = train(config)

@@ -33,7 +33,10 @@ def test_regularizers_augmentation_and_learning_rates_are_reached():
     assert gan.trainer.optimizers[1].param_groups[0]["lr"] == pytest.approx(2e-4)
 
 
-@pytest.mark.parametrize("attribute", ["regularizers.r2.weight", "augment.sigma", "generator"])
+@pytest.mark.parametrize(
+    "attribute",
+    ["regularizers.r2.weight", "augment.sigma", "generator", "loss.generator.__globals__.torch.e"],
+)
 def test_what_is_not_there_is_refused_before_the_first_step(attribute):
     with pytest.raises(UserError, match="is no number of this game"):
         fit(points_gan(), 1, Anneal(attribute, 0.0, 1.0, 10))

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import shutil
 import signal
 
 import pytest
@@ -11,7 +12,7 @@ from lightning import Callback
 from PIL import Image
 
 from zerosum import experiment, generating, measuring, resuming
-from zerosum.callbacks.checkpoint import save
+from zerosum.callbacks.checkpoint import Checkpoint, save
 from zerosum.callbacks.samples import Samples
 from zerosum.errors import UserError
 from zerosum.files import saved_whole
@@ -101,7 +102,7 @@ def test_evaluate_measures_the_generator_itself_and_by_other_metrics(run):
     assert raw["values"]["fid"] != average["values"]["fid"]
     with Image.open(run / "evaluation_last_raw_nearest.png") as sheet:
         assert sheet.width > sheet.height
-    with pytest.raises(UserError, match="best or last"):
+    with pytest.raises(UserError, match="best, last or previous"):
         measuring.write(run, "newest")
 
 
@@ -118,9 +119,64 @@ def test_resuming_a_finished_run_says_so(run):
         resuming.resume(run, ["resume=x"])
 
 
-def test_resuming_refuses_another_config(run):
-    with pytest.raises(UserError, match="leave out loss=minimax"):
-        resuming.resume(run, ["resume=x", "loss=minimax"])
+def test_resuming_lists_what_differs_and_refuses(run, tiny):
+    overrides = ["loss=minimax", "optimizer.lr=0.5", "game.batch_size=16"]
+    composed_again = tiny(*overrides, "run.images=640")
+    with pytest.raises(UserError) as refusal:
+        resuming.prepared(run, ["resume=x", *overrides, "run.images=640"], (), composed_again)
+    message = str(refusal.value)
+    assert "loss._target_=zerosum.losses.Minimax instead of zerosum.losses.NonSaturating" in message
+    assert "optimizer.lr=0.5 instead of 0.0002" in message
+    assert "resume_force=true" in message and "batch_size" not in message
+
+
+def test_resuming_with_force_takes_the_new_config(run, tiny):
+    overrides = ["loss=minimax", "run.images=640"]
+    typed = resuming.prepared(run, overrides, (), tiny(*overrides), force=True)
+    assert typed["loss"]["_target_"].endswith("Minimax") and typed["run"]["images"] == 640
+
+
+def test_a_preset_is_compared_as_a_whole(run, tiny):
+    with pytest.raises(UserError, match="regularizer.r1.weight=1.0 instead of None"):
+        resuming.prepared(run, ["experiment=digits"], (), tiny("regularizer=r1"))
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """The finished run's folder, to be damaged."""
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    return copy
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_from_a_damaged_last_checkpoint_the_one_before_it_is_used(copied, damage, caplog):
+    last, previous = copied / "last.ckpt", copied / "previous.ckpt"
+    shutil.copy(last, previous)
+    whole = last.read_bytes()
+    last.write_bytes(whole[: len(whole) // 2])
+    if damage == "gone":
+        last.unlink()
+    options = ["run.images=640", f"dataset.root={copied.parent / 'data'}"]
+    assert resuming.prepared(copied, options)["run"]["images"] == 640
+    assert f"Going on from {previous}, at 320 images" in caplog.text
+    assert resuming.put_in_place(copied) == previous
+    assert (copied / "damaged.ckpt").exists() == (damage == "cut")
+    assert not last.exists() and previous.read_bytes() == whole
+
+
+def test_two_checkpoints_are_kept_and_none_of_broken_weights(tiny, tmp_path, caplog):
+    trained = tmp_path / "run"
+    experiment.train(tiny("run.images=64", "callbacks.checkpoint.every=32", "~callbacks.evaluate"))
+    seen = [torch.load(trained / f"{name}.ckpt", weights_only=True)["images_seen"] for name in ("previous", "last")]
+    assert seen == [32, 64]
+    before = (trained / "last.ckpt").read_bytes()
+    built = experiment.build(experiment.plain(tiny("run.images=64")))
+    with torch.no_grad():
+        next(built.gan.generator.parameters()).fill_(float("nan"))
+    Checkpoint(str(trained)).save_last(built.trainer, built.gan)
+    assert (trained / "last.ckpt").read_bytes() == before
+    assert "no checkpoint is saved" in caplog.text
 
 
 def test_a_run_is_not_overwritten_but_a_failed_start_may_be(run, tmp_path):
@@ -163,7 +219,7 @@ def test_ctrl_c_stops_after_the_step_and_the_run_resumes_to_the_same_end(tiny, t
     assert torch.load(tmp_path / "stopped/last.ckpt", weights_only=True)["images_seen"] == 64
     config = (tmp_path / "stopped/config.yaml").read_text()
     (tmp_path / "stopped/config.yaml").write_text(config.replace(f"{__name__}.Interrupt", "lightning.Callback"))
-    resuming.resume(tmp_path / "stopped", [], trusted="lightning")
+    resuming.resume(tmp_path / "stopped", [f"dataset.root={tmp_path / 'data'}"], trusted="lightning")
     one, other = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("straight", "stopped"))
     for name, value in one["state_dict"].items():
         assert torch.equal(value, other["state_dict"][name]), name

@@ -259,3 +259,49 @@ def test_unrolling_changes_the_generators_step_and_leaves_the_discriminators():
     fit(ahead, 1)
     assert_equal_weights(plain.discriminator, ahead.discriminator)
     assert not torch.equal(plain.turn.generator_loss, ahead.turn.generator_loss)
+
+
+def weights_after(steps: int, **options) -> dict[str, torch.Tensor]:
+    gan = points_gan(sgd, regularizers={"r1": R1(0.5)}, **options)
+    fit(gan, steps, batch_size=16)
+    return {name: value.clone() for name, value in gan.state_dict().items()}
+
+
+@pytest.mark.parametrize("critic_steps", [1, 2])
+def test_a_batch_in_four_parts_trains_as_the_whole(critic_steps):
+    whole, parts = (weights_after(5, accumulate=count, critic_steps=critic_steps) for count in (1, 4))
+    assert any(not torch.equal(whole[name], parts[name]) for name in whole)  # other sums, other rounding
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_the_turn_of_a_batch_in_parts_reports_the_whole():
+    turns = []
+    for count in (1, 4):
+        gan = points_gan(sgd, regularizers={"r1": R1(0.5)}, accumulate=count)
+        fit(gan, 1, batch_size=16)
+        turns.append(gan.turn)
+    for name in ("discriminator_loss", "generator_loss", "real_logits", "fake_logits"):
+        torch.testing.assert_close(getattr(turns[0], name), getattr(turns[1], name), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(turns[0].penalties["r1"], turns[1].penalties["r1"], rtol=1e-5, atol=1e-6)
+
+
+def test_clip_shortens_each_players_gradient_to_its_norm():
+    """By SGD at learning rate 0.01 a step is then no longer than 0.01 times the norm, for each player by itself."""
+    for clip, is_full in ((1e-3, True), (1e9, False)):
+        gan = points_gan(sgd, clip=clip)
+        before = {player: nn.utils.parameters_to_vector(getattr(gan, player).parameters()).clone() for player in PLAYERS}
+        fit(gan, 1)
+        for player in PLAYERS:
+            after = nn.utils.parameters_to_vector(getattr(gan, player).parameters())
+            length = float((after - before[player]).norm())
+            assert (length == pytest.approx(0.01 * clip, rel=1e-2)) == is_full
+
+
+PLAYERS = ("discriminator", "generator")
+
+
+def test_clipping_is_of_the_whole_gradient_and_not_of_its_parts():
+    whole, parts = (weights_after(3, accumulate=count, clip=0.01) for count in (1, 4))
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-5, atol=1e-7)

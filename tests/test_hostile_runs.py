@@ -5,6 +5,7 @@ import pickle
 import re
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from zerosum import experiment, generating, measuring, resuming
+from zerosum.checkpoints import refuse_state
 from zerosum.errors import UserError
 from zerosum.loggers import CsvLogger
 from zerosum.vetting import OWN, folders, vetted, vetted_target
@@ -342,6 +344,14 @@ def test_a_root_is_known_by_its_cache_or_named_on_the_command_line(run, tmp_path
     refuse_root(config, run)
 
 
+def test_the_person_who_evaluates_says_where_the_data_is(run, tmp_path):
+    with_root(run, tmp_path / "data")
+    with pytest.raises(UserError, match="say where your data is"):
+        experiment.load_protocol(run)
+    with pytest.raises(UserError, match=r"modes"):  # past the root: these are pictures, not points
+        experiment.load_protocol(run, root=str(tmp_path / "mine"))
+
+
 @pytest.mark.parametrize("name", ["samples", "generated", "wandb"])
 def test_a_link_to_a_folder_elsewhere_is_not_written_through(run, tmp_path, name):
     (tmp_path / "target").mkdir()
@@ -484,7 +494,7 @@ WEIGHTS = {
     "another type": (lambda weights: weights.update({NAME: weights[NAME].half()}), "torch.float16 of"),
     "no tensor": (lambda weights: weights.update({NAME: 3}), "is a int, not"),
     "sparse": (lambda weights: weights.update({NAME: weights[NAME].to_sparse()}), "holds another model"),
-    "nowhere": (lambda weights: weights.update({NAME: weights[NAME].to("meta")}), "holds another model|cannot be read"),
+    "nowhere": (lambda weights: weights.update({NAME: weights[NAME].to("meta")}), "has no values|cannot be read"),
     "NaN": (lambda weights: weights[NAME].fill_(float("nan")), rf"holds NaN or infinite values \({NAME}\)"),
 }
 
@@ -514,6 +524,8 @@ PROGRESS = {
     "other moments": lambda stored: stored["optimizer_states"][0]["state"][0].update(exp_avg=torch.zeros(10**6)),
     "broken moments": lambda stored: moment(stored).fill_(float("inf")),
     "no callbacks": lambda stored: stored.pop("callbacks"),
+    "no values": lambda stored: stored["callbacks"]["Evaluate"]["history"][0].update(values={}),
+    "values that are none": lambda stored: stored["callbacks"]["Evaluate"]["history"][0]["values"].update(modes=[]),
     "another history": lambda stored: stored["callbacks"]["Evaluate"].update(history=[{"values": 3}]),
 }
 
@@ -525,6 +537,36 @@ def test_training_does_not_go_on_from_something_else(run, kind):
         resuming.resume(run, ["run.images=128"])
 
 
+OPTIMIZERS = {
+    **{name: {} for name in ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "Adafactor", "ASGD")},
+    **{f"{name} in another way": {"foreach": True} for name in ("Adam", "SGD", "RMSprop", "Rprop")},
+    "Adam with everything": {"amsgrad": True, "weight_decay": 0.1, "fused": True, "betas": [0.0, 0.9]},
+    "SGD with momentum": {"momentum": 0.9, "nesterov": True},
+    "SGD": {},
+    "RMSprop with everything": {"momentum": 0.9, "centered": True},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_optimizer_is_refused_its_own_state(name, tmp_path):
+    """After some steps, a change of the learning rate as `Anneal` makes it, and a parameter that is never used."""
+    make = partial(getattr(torch.optim, name.split()[0]), lr=0.01, **OPTIMIZERS[name])
+    weights = [torch.nn.Parameter(torch.randn(shape)) for shape in [(4, 3), (3,), (2, 2, 2), (5,)]]
+    optimizer = make(weights)
+    for _ in range(3):
+        for weight in weights[:-1]:
+            weight.grad = torch.randn_like(weight)
+        optimizer.step()
+    optimizer.param_groups[0]["lr"] = 0.002
+    torch.save(optimizer.state_dict(), tmp_path / "state")
+    state = torch.load(tmp_path / "state", weights_only=True)
+    refuse_state(make([torch.nn.Parameter(weight.detach()) for weight in weights]), state, 3)
+    other = [torch.nn.Parameter(torch.cat([weight.detach(), weight.detach()])) for weight in weights]
+    if state["state"] and name != "SGD in another way":
+        with pytest.raises(ValueError, match="no moments of these weights"):
+            refuse_state(make(other), state, 3)
+
+
 @pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true", "bf16-mixed"])
 def test_weights_of_every_precision_are_known_as_such(run, precision):
     kinds = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
@@ -532,6 +574,12 @@ def test_weights_of_every_precision_are_known_as_such(run, precision):
     tamper(run, lambda config: config["trainer"].update(precision=precision))
     edited(run, lambda stored: stored["state_dict"].update({k: v.to(kind) for k, v in stored["state_dict"].items()}))
     experiment.load(run, "last")
+
+
+def test_what_a_callback_remembers_is_tried_before_training(run):
+    edited(run, lambda stored: stored["callbacks"].update(Guard={"something": 3}))
+    with pytest.raises(UserError, match=r"last\.ckpt has no state that Guard can go on with"):
+        resuming.resume(run, ["run.images=128"])
 
 
 # Sizes

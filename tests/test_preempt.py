@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,19 +47,31 @@ def stopped(number, *arguments):
     return process.returncode, printed
 
 
+def on_two_nodes(*arguments):
+    """The same command at once on two nodes of one process each, both of them here."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    nodes = [
+        subprocess.Popen(command(*arguments), env={**ENVIRONMENT, **address, "NODE_RANK": str(rank)}) for rank in (0, 1)
+    ]
+    assert [node.wait(timeout=120) for node in nodes] == [0, 0]
+
+
 def weights(folder):
     stored = torch.load(folder / "last.ckpt", weights_only=True)
     return stored["images_seen"], stored["state_dict"]
 
 
-def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_end(tiny, tmp_path):
-    options = (*TINY, *BARE, "run.images=6_400")
-    status, printed = stopped(signal.SIGTERM, tmp_path / "stopped", *options)
+def test_sigterm_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path):
+    options = (*BARE, "run.images=6_400")
+    status, printed = stopped(signal.SIGTERM, tmp_path / "stopped", *TINY, *options, "run.name=test")
     assert status == 128 + signal.SIGTERM and "Stopped by SIGTERM at" in printed, printed
     assert 0 < weights(tmp_path / "stopped")[0] < 6_400
-    assert "Done: 6,400 images" in started(tmp_path / "stopped", *options)[1]
-    experiment.train(tiny(*BARE, "run.images=6_400"))
-    (_, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
+    requeueing.start_or_go_on(tiny(*options, f"run.folder={tmp_path}/stopped", "resume=auto"))
+    experiment.train(tiny(*options))
+    (seen, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
+    assert seen == 6_400
     for name, value in straight.items():
         assert torch.equal(value, other[name]), name
 
@@ -71,8 +84,8 @@ def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path
     status, printed = started(*both)
     assert status == 128 + signal.SIGUSR1 and printed.count("Stopped by SIGUSR1 at 480 images") == 1, printed
     assert weights(tmp_path / "stopped")[0] == 3 * STEPS * 16
-    status, printed = started(*both)
-    assert status == 0 and "Done: 800 images" in printed
+    on_two_nodes(*both, "trainer.devices=1", "+trainer.num_nodes=2")
+    assert weights(tmp_path / "stopped")[0] == 800
     experiment.train(composed(*options, "trainer=cpu"))
     (_, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
     for name, value in straight.items():

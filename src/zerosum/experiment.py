@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning import Trainer
+from lightning import Callback, Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from zerosum.callbacks import finished
@@ -26,6 +26,7 @@ from zerosum.files import saved_whole
 from zerosum.gan import GAN, Optimizers
 from zerosum.process import prepare_process
 from zerosum.quiet import hush, silence_worker
+from zerosum.rollback import with_rollbacks
 from zerosum.run_folder import read_config
 from zerosum.settings import Game, Run, plain
 from zerosum.vetting import refuse_root, vetted
@@ -73,6 +74,8 @@ def build_gan(config: dict[str, Any], image_shape: tuple[int, ...]) -> GAN:
         unroll=rules.unroll,
         ema_half_life=rules.ema_half_life,
         ema_ramp_up=rules.ema_ramp_up,
+        accumulate=rules.accumulate,
+        clip=rules.clip,
         seed=config["seed"],
     )
     refuse_meaningless(gan, image_shape)
@@ -99,7 +102,16 @@ def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -
     hush()
     prepare_process()
     typed = plain(config)
+    rules, last = Game(**typed["game"]), Path(typed["run"]["folder"]) / "last.ckpt"
+    if rules.on_nan == "stop":
+        return attempt(typed, checkpoint)
+    return with_rollbacks(lambda place, slower: attempt(typed, place, slower), checkpoint, last, rules.rollbacks)
+
+
+def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) -> Evaluate | None:
+    """One way to the end of the budget."""
     experiment = build(typed)
+    experiment.trainer.callbacks[:0] = further  # type: ignore[attr-defined]
     folder = Path(experiment.run.folder)
     if not experiment.trainer.is_global_zero:
         silence_worker()

@@ -1,6 +1,6 @@
 """Two players trained in turn: Algorithm 1 of Goodfellow et al. 2014, as a LightningModule."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -12,12 +12,14 @@ from torch.optim import Optimizer
 
 from zerosum.augment import Augmentation
 from zerosum.data import Batch
-from zerosum.distributed import average_gradients, world
+from zerosum.distributed import world
 from zerosum.ema import ExponentialMovingAverage
 from zerosum.losses import AdversarialLoss
+from zerosum.optimization import count_step, update
 from zerosum.randomness import generator, reseed
 from zerosum.regularizers import Regularizer, Scored
 from zerosum.sampling import latents
+from zerosum.turn import Critique, Turn, merged, split
 from zerosum.unrolled import Weights, unrolled
 
 
@@ -28,25 +30,14 @@ class Optimizers(NamedTuple):
     generator: Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
-class Turn(NamedTuple):
-    """What the last step saw, detached, for whoever wants to log it; logits are those of D's last turn."""
-
-    discriminator_loss: Tensor
-    generator_loss: Tensor
-    real_logits: Tensor
-    fake_logits: Tensor
-    penalties: dict[str, Tensor]
-    images: int
-    """Real images shown to D in the step, over all processes."""
-
-
 class GAN(LightningModule):
     """A generator and a discriminator, a loss, their optimizers, and the rules of the game.
 
     A step is `critic_steps` updates of the discriminator, each on a batch of its own, and one of the
     generator, against the fakes of the last of them. `augment` changes all that D sees; `pack` shows it that many
     samples as one (PacGAN, Lin et al. 2018); `unroll` is in steps (see `unrolled`). `ema_half_life` is in images
-    (see `ExponentialMovingAverage`); `seed` seeds every draw of training, as a function of the step.
+    (see `ExponentialMovingAverage`); `seed` seeds every draw of training, as a function of the step. A batch is worked
+    through in `accumulate` parts, and gradients are shortened to the norm `clip` (see `update`).
     """
 
     turn: Turn
@@ -65,6 +56,8 @@ class GAN(LightningModule):
         unroll: int = 0,
         ema_half_life: float = 10_000.0,
         ema_ramp_up: float | None = 0.05,
+        accumulate: int = 1,
+        clip: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -80,6 +73,8 @@ class GAN(LightningModule):
         self.critic_steps = critic_steps
         self.pack = pack
         self.unroll = unroll
+        self.accumulate = accumulate
+        self.clip = clip
         self.seed = seed
         self.images_seen = 0
         # Convolutions are faster with channels last in memory, on CPU as on GPU.
@@ -107,22 +102,44 @@ class GAN(LightningModule):
         reseed(self.device, self.seed, step, "step", rank)
         for index, batch in enumerate(batches):
             z = self.noise(step * self.critic_steps + index, len(batch.images))
-            with torch.set_grad_enabled(index == len(batches) - 1):  # the last fakes serve G's turn too
-                fakes = self.generator(z, batch.labels)
-            critic_loss, real, fake, penalties = self.critique(batch, fakes.detach(), step)
-            self.update(discriminator_optimizer, critic_loss)
+            parts, critiques = split(batch, z, self.accumulate), list[Critique]()
+            keep = index == len(batches) - 1 and len(parts) == 1  # the last fakes serve G's turn too
+            update(self, discriminator_optimizer, self.critic_losses(parts, step, keep, critiques))
             for term in self.regularizers.values():
                 term.after_step(self.discriminator)
+            critique = merged(critiques)
             if self.augment is not None:
-                self.augment.observe(real.logits.detach(), len(batch.images) * world()[1])
-        generator_loss = self.deceive(batch, fakes, discriminator_optimizer)
-        self.update(generator_optimizer, generator_loss)
-        self.count_step()
+                self.augment.observe(critique.real_logits, len(batch.images) * world()[1])
+        costs: list[Tensor] = []
+        update(self, generator_optimizer, self.generator_losses(parts, discriminator_optimizer, costs))
+        count_step(self)
         images = sum(len(batch.images) for batch in batches) * world()[1]
         self.images_seen += images
         self.ema.update(self.generator, images, self.images_seen)
-        losses = critic_loss.detach(), generator_loss.detach()
-        self.turn = Turn(*losses, real.logits.detach(), fake.logits.detach(), penalties, images)
+        self.fakes = self.fakes.detach()
+        self.turn = Turn(critique.loss, torch.stack(costs).mean(), *critique[1:], self.fakes, images)
+
+    def critic_losses(
+        self, parts: list[tuple[Batch, Tensor]], step: int, keep: bool, seen: list[Critique]
+    ) -> Iterator[Tensor]:
+        """J_D plus the penalties due, part by part; what was seen goes into a list."""
+        for batch, z in parts:
+            with torch.set_grad_enabled(keep):
+                self.fakes = self.generator(z, batch.labels)
+            loss, real, fake, penalties = self.critique(batch, self.fakes.detach(), step)
+            seen.append(Critique(loss.detach(), real.logits.detach(), fake.logits.detach(), penalties))
+            yield loss
+
+    def generator_losses(
+        self, parts: list[tuple[Batch, Tensor]], optimizer: Any, seen: list[Tensor]
+    ) -> Iterator[Tensor]:
+        """J_G part by part; where there is one, of the fakes that D's last turn left."""
+        for batch, z in parts:
+            if len(parts) > 1:
+                self.fakes = self.generator(z, batch.labels)
+            cost = self.deceive(batch, self.fakes, optimizer)
+            seen.append(cost.detach())
+            yield cost
 
     def noise(self, draw: int, size: int) -> Tensor:
         """This process's rows of the global batch's z ~ N(0, I), a function of (seed, draw, position)."""
@@ -162,30 +179,6 @@ class GAN(LightningModule):
         fooled = self.score(fakes, batch.labels, weights)
         paired = self.score(batch.images, batch.labels, weights) if self.loss.paired else None
         return self.loss.generator(fooled, paired)
-
-    def update(self, optimizer: Any, loss: Tensor) -> None:
-        """One step of the player whose optimizer it is: the other's weights receive no gradients."""
-        plain = optimizer.optimizer
-        parameters = [parameter for group in plain.param_groups for parameter in group["params"]]
-        plain.zero_grad()
-        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
-            # Lightning's hooks around these two calls cost a twentieth of a small model's step.
-            loss.backward(inputs=parameters)
-            average_gradients(parameters)
-            plain.step()
-        else:
-            self.manual_backward(loss, inputs=parameters)
-            average_gradients(parameters)
-            optimizer._on_before_step = optimizer._on_after_step = lambda: None
-            optimizer.step()
-        # Autocast keeps its casts of the weights until it is left: D's turn would not be seen in G's.
-        torch.clear_autocast_cache()
-
-    def count_step(self) -> None:
-        """One step, two optimizers: Lightning's global_step counts generator updates (private: lightning < 2.7)."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        progress.increment_ready()
-        progress.increment_completed()
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Nothing to do: `TrainingData` makes its batches on the device."""

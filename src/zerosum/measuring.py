@@ -30,8 +30,8 @@ def write(
     `choices` are nodes of the config (protocol, features, metrics) that take the place of the run's own.
     """
     hush()
-    if checkpoint not in ("best", "last") or weights not in ("ema", "raw"):
-        raise UserError(f"checkpoint={checkpoint} weights={weights}: checkpoint is best or last, weights ema or raw")
+    if checkpoint not in ("best", "last", "previous") or weights not in ("ema", "raw"):
+        raise UserError(f"checkpoint={checkpoint} weights={weights}: checkpoint is best, last or previous, weights ema or raw")
     gan = experiment.load(run, checkpoint, weights, trusted)
     protocol = experiment.load_protocol(run, choices, root, trusted)
     base = run / f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}"

@@ -2,22 +2,21 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from zerosum.callbacks.evaluate import Evaluate
-from zerosum.checkpoints import read_checkpoint, refuse_unresumable
+from zerosum.checkpoints import newest, refuse_unresumable
 from zerosum.errors import UserError
 from zerosum.experiment import make, rebuilt, saved_config, train
-from zerosum.resuming import EXTENDABLE
+from zerosum.resuming import EXTENDABLE, leaves, put_in_place
 from zerosum.settings import Game, plain
 
 log = logging.getLogger("zerosum")
 
-MAY_DIFFER = (*EXTENDABLE, "resume", "trusted")
+MAY_DIFFER = (*EXTENDABLE, "resume", "resume_force", "trusted")
 
 
 def start_or_go_on(config: DictConfig) -> Evaluate | None:
@@ -26,18 +25,17 @@ def start_or_go_on(config: DictConfig) -> Evaluate | None:
     What a run that has no checkpoint yet left behind is written over.
     """
     typed, folder = plain(config), Path(config.run.folder)
-    checkpoint = folder / "last.ckpt"
-    if not checkpoint.exists():
+    if not any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
         return train(typed)
     refuse_another(plain(saved_config(folder, typed["trusted"])), typed, folder)
-    stored, budget, rules = read_checkpoint(checkpoint), typed["run"]["images"], Game(**typed["game"])
+    (checkpoint, stored), budget, rules = newest(folder), typed["run"]["images"], Game(**typed["game"])
     seen = stored["images_seen"]
     if seen >= budget:
         log.info("%s is finished: it has seen %s of %s images.", folder, f"{seen:,}", f"{budget:,}")
         return measured(typed, folder)
     gan = rebuilt(typed, stored, checkpoint, typed["trusted"])
     refuse_unresumable(gan, stored, rules.batch_size * rules.critic_steps, checkpoint)
-    return train(typed, checkpoint)
+    return train(typed, put_in_place(folder))
 
 
 def refuse_another(saved: dict[str, Any], typed: dict[str, Any], folder: Path) -> None:
@@ -49,15 +47,6 @@ def refuse_another(saved: dict[str, Any], typed: dict[str, Any], folder: Path) -
                 f"{folder} holds a run with {key}={theirs.get(key)}, not {ours.get(key)}: resume=auto goes on with the"
                 " same command; for another run choose another hydra.run.dir"
             )
-
-
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted path and value of all that is no dictionary."""
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from leaves(value, f"{path}.{key}".lstrip("."))
-    else:
-        yield path, node
 
 
 def measured(typed: dict[str, Any], folder: Path) -> Evaluate | None:

@@ -21,12 +21,14 @@ def read_config(run: Path) -> dict[str, Any]:
     path = run / "config.yaml"
     if not path.is_file():
         raise UserError(f"{run} holds no run (there is no {path}): name a folder that train.py made, in outputs/")
-    refuse_links(run)
     try:
+        refuse_links(run)
         config = literal(path)
         old = config["run"]["folder"]
         if not isinstance(old, str) or not old:
             raise ValueError("run.folder is no path")
+    except UserError:
+        raise
     except Exception as error:  # parsers raise whatever the damage makes them
         raise UserError(f"{path} cannot be read ({one_line(error)}): it is damaged, take another run") from error
     return moved(config, old, str(run))

@@ -1,7 +1,7 @@
 """What a config may say besides its parts, and the whole of it checked."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -24,7 +24,7 @@ KEYS = {
         "callbacks",
         "logger",
     ),
-    *("game", "run", "seed", "gamma", "resume", "trusted", "objective"),
+    *("game", "run", "seed", "gamma", "resume", "resume_force", "trusted", "objective"),
 }
 ABSENT = ("augment", "callbacks", "logger", "regularizer")
 """Groups that may be empty."""
@@ -45,25 +45,40 @@ class Run:
             raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
 
 
+LEAST = {"batch_size": 1, "critic_steps": 1, "pack": 1, "unroll": 0, "accumulate": 1, "rollbacks": 0}
+
+
 @dataclass
 class Game:
-    """The rules: the global batch, D's updates a step, and the generator's average (half-life in images)."""
+    """The rules: the global batch, D's updates a step, and the generator's average (half-life in images).
+
+    The batch goes through the networks in `accumulate` parts; `clip` is the greatest norm of a player's gradients.
+    `on_nan` is what follows a loss that is no number: the end, or going back to the last checkpoint with half the
+    learning rates, at most `rollbacks` times.
+    """
 
     batch_size: int = 64
     critic_steps: int = 1
     pack: int = 1
     unroll: int = 0
+    accumulate: int = 1
+    clip: float | None = None
+    on_nan: Literal["stop", "rollback"] = "stop"
+    rollbacks: int = 3
     ema_half_life: float = 10_000.0
     ema_ramp_up: float | None = 0.05
 
     def __post_init__(self) -> None:
-        for name, least in {"batch_size": 1, "critic_steps": 1, "pack": 1, "unroll": 0}.items():
+        for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise UserError(f"game.{name}={getattr(self, name)}: at least {least}")
-        if self.batch_size % self.pack:
+        if self.batch_size % (self.pack * self.accumulate):
+            parts = f" times game.accumulate={self.accumulate}" if self.accumulate > 1 else ""
             raise UserError(
-                f"game.pack={self.pack} does not divide game.batch_size={self.batch_size}: take one that does"
+                f"game.pack={self.pack}{parts} does not divide game.batch_size={self.batch_size}: take numbers that do"
             )
+        if self.clip is not None and self.clip <= 0:
+            raise UserError(f"game.clip={self.clip}: the greatest norm of gradients, more than 0, or null for none")
 
 
 def plain(config: DictConfig | dict[str, Any]) -> dict[str, Any]:

@@ -28,8 +28,9 @@ OWN = (
 )
 """Modules, whose classes a run's config may name, and single classes and functions."""
 WIDEST = 2**16
-"""No number of a model is larger: a layer takes an hour to build at 10^12, and a mere byte to ask for."""
+"""No number of zerosum's own models is larger: a depth of 10^12 would be built for years."""
 LARGEST = 2**63
+"""No number at all is: torch takes 64 bits."""
 
 
 def vetted(node: Any, trusted: Sequence[str] = (), path: str = "") -> Any:
@@ -43,7 +44,7 @@ def vetted(node: Any, trusted: Sequence[str] = (), path: str = "") -> Any:
         for index, item in enumerate(node):
             vetted(item, trusted, f"{path}[{index}]")
     elif isinstance(node, int | float):
-        refuse_number(node, path)
+        refuse_number(node, WIDEST if path.startswith("model.") and not trusted else LARGEST, path)
     return node
 
 
@@ -89,11 +90,10 @@ def refuse_key(key: Any, value: Any, path: str, trusted: bool) -> None:
         raise UserError(f"{path}.{key}: the config of a run names every option, without {key}")
 
 
-def refuse_number(number: float, path: str) -> None:
-    """No NaN, nothing beyond 64 bits, no model that could not be built."""
+def refuse_number(number: float, limit: int, path: str) -> None:
+    """No NaN, and no whole number from the limit on."""
     if number != number:
         raise UserError(f"{path} is NaN: the config of a run has numbers")
-    limit = WIDEST if path.startswith("model.") else LARGEST
     if isinstance(number, int) and abs(number) >= limit:
         raise UserError(f"{path} is larger than any that a run can have ({limit:,})")
 
@@ -130,6 +130,9 @@ def refuse_root(config: dict[str, Any], run: Path, given: Collection[str] = ()) 
     if root is None or "dataset.root" in given:
         return
     if not isinstance(root, str) or lies_in(root, run):
-        raise UserError(f"dataset.root={root} is in the run's own folder: say where your data is, dataset.root=data")
+        raise UserError(f"dataset.root={root} is no folder but the run's: say where your data is, dataset.root=data")
     if not (lies_in(root, Path.cwd()) or (Path(root) / "cache").is_dir()):
-        raise UserError(f"dataset.root={root} is not known here: say where your data is, such as dataset.root=data")
+        raise UserError(
+            f"dataset.root={root} has no caches of yours, and a run may not bring its own: say where your data is,"
+            " such as dataset.root=data"
+        )

@@ -3,7 +3,7 @@
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -21,22 +21,44 @@ def run(jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
     A signal goes to the jobs that run, no further one starts, and once all have ended the program ends with 128 + its
     number, as if it had died of it. The third Ctrl-C kills.
     """
-    waiting, free, running = list(jobs), list(range(len(environments))), dict[int, Job]()
+    pool = Pool(jobs, environments)
     with caught() as signals:
-        while running or (waiting and not signals):
-            while waiting and free and not signals:
-                slot, job = free.pop(0), waiting.pop(0)
-                running[slot] = job
-                job.start(environments[slot])
+        try:
+            while pool.running or (pool.waiting and signals.first is None):
+                if signals.first is None:
+                    pool.fill()
+                time.sleep(GLANCE_SECONDS)
+                pass_on(signals.new, pool.running.values())
+                pool.collect()
+        finally:
+            pass_on([signal.SIGTERM], pool.running.values())
+    if signals.first is not None:
+        leave(signals.first, len(pool.waiting), len(jobs))
+
+
+class Pool:
+    """Jobs that wait, and those that run, by slot."""
+
+    def __init__(self, jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
+        self.waiting = list(jobs)
+        self.environments = environments
+        self.running: dict[int, Job] = {}
+
+    def fill(self) -> None:
+        """A job to each free slot."""
+        for slot in range(len(self.environments)):
+            if slot not in self.running and self.waiting:
+                job = self.waiting.pop(0)
+                job.start(self.environments[slot])
+                self.running[slot] = job
                 log.info("%s started: %s", job.name, job.folder)
-            time.sleep(GLANCE_SECONDS)
-            pass_on(signals, list(running.values()))
-            for slot, job in list(running.items()):
-                if job.ended():
-                    free.append(slot)
-                    log.info("%s %s", job.name, ending(running.pop(slot)))
-    if signals:
-        leave(signals.first, len(waiting), len(jobs))
+
+    def collect(self) -> None:
+        """Free the slots of jobs that have ended."""
+        for slot, job in list(self.running.items()):
+            if job.ended():
+                del self.running[slot]
+                log.info("%s %s", job.name, ending(job))
 
 
 class Signals:
@@ -46,9 +68,6 @@ class Signals:
         self.first: int | None = None
         self.new: list[int] = []
         self.interrupts = 0
-
-    def __bool__(self) -> bool:
-        return self.first is not None
 
     def catch(self, number: int, frame: FrameType | None) -> None:
         """The handler; it only takes notes."""
@@ -71,12 +90,12 @@ def caught() -> Iterator[Signals]:
             signal.signal(number, handler)
 
 
-def pass_on(signals: Signals, jobs: list[Job]) -> None:
-    """Each new signal to each job."""
-    while signals.new:
-        number = signals.new.pop(0)
-        log.info("%s: passed on to %d jobs; waiting for them to end.", signal.Signals(number).name, len(jobs))
+def pass_on(numbers: list[int], jobs: Iterable[Job]) -> None:
+    """Each signal to each job, once."""
+    while numbers:
+        number = numbers.pop(0)
         for job in jobs:
+            log.info("%s passed on to %s", signal.Signals(number).name, job.name)
             job.send(number)
 
 
@@ -84,16 +103,12 @@ def ending(job: Job) -> str:
     """How it ended, in words."""
     if job.error:
         return f"ended after {job.seconds:.0f} s: {job.error}"
-    value = "" if job.returned.return_value is None else f": {job.returned.return_value:.4g}"
-    return f"done after {job.seconds:.0f} s{value}"
+    value = job.returned.return_value
+    return f"done after {job.seconds:.0f} s" + ("" if value is None else f": {value}")
 
 
 def leave(number: int, waiting: int, jobs: int) -> None:
     """Ends the program."""
-    log.info(
-        "Stopped by %s, %d of %d jobs not started; the same command with the same hydra.sweep.dir and resume=auto goes on.",
-        signal.Signals(number).name,
-        waiting,
-        jobs,
-    )
+    log.info("Stopped by %s, %d of %d jobs not started.", signal.Signals(number).name, waiting, jobs)
+    log.info("With the same hydra.sweep.dir and resume=auto the same command goes on.")
     raise SystemExit(128 + number)

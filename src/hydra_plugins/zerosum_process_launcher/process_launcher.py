@@ -40,7 +40,7 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Returns in the order of the jobs; a failed one keeps its error for whoever asks for its value."""
-        from hydra_plugins.zerosum_process_launcher import _job, _pool, _slots
+        from hydra_plugins.zerosum_process_launcher import _composing, _pool, _slots
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -48,7 +48,7 @@ class ProcessLauncher(Launcher):
         environments = _slots.environments(self.jobs, self.slots)
         context = self.hydra_context
         jobs = [
-            _job.composed(context, self.config, list(overrides), number)
+            _composing.composed(context, self.config, list(overrides), number)
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         _pool.run(jobs, environments)

@@ -68,6 +68,7 @@ def found(gan: GAN, names: Sequence[str]) -> tuple[Any, str]:
     for name in names[:-1]:
         entries = dict(owner.items()) if hasattr(owner, "items") else {}
         owner = entries.get(name, getattr(owner, name, None))
-    if owner is None or not isinstance(getattr(owner, names[-1], None), int | float):
+    inner = any(name.startswith("_") for name in names)  # from where a path leads out of the game, to any module
+    if inner or owner is None or not isinstance(getattr(owner, names[-1], None), int | float):
         raise UserError(f"anneal: {'.'.join(names)} is no number of this game, such as regularizers.r1.weight")
     return owner, names[-1]

@@ -97,8 +97,12 @@ class Evaluate(Callback):
         return {"history": self.history}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As saved."""
+        """As saved; a UserError where this protocol did not measure it."""
         self.history = state_dict["history"]
+        try:
+            self.best  # noqa: B018
+        except (LookupError, StopIteration, TypeError) as error:
+            raise UserError(f"the run was measured otherwise ({error} is missing): keep to its protocol") from error
 
 
 def evaluation_of(trainer: Trainer) -> Evaluate | None:

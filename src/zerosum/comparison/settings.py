@@ -6,7 +6,7 @@ from typing import Any
 from zerosum.comparison.naming import differences, value_of
 from zerosum.comparison.runs import Run
 
-OWN = {"seed", "resume", "trusted", "objective", "run.folder", "run.name", "dataset.root"}
+OWN = {"seed", "resume", "resume_force", "trusted", "objective", "run.folder", "run.name", "dataset.root"}
 """Keys of the config that may differ within a setting: of them, results depend on the seed alone."""
 
 

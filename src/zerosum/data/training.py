@@ -38,7 +38,12 @@ class TrainingData(LightningDataModule):
                 f"game.batch_size={self.batch_size} is the global batch and does not divide by {processes} processes:"
                 f" take a multiple of {processes}"
             )
-        local = self.batch_size // processes
+        local, gan = self.batch_size // processes, self.trainer.lightning_module
+        if local % (gan.accumulate * gan.pack):
+            raise UserError(
+                f"each of {processes} processes has {local} pictures of game.batch_size={self.batch_size}, which does not"
+                f" divide by game.accumulate={gan.accumulate} times game.pack={gan.pack}: take numbers that do"
+            )
         shard = slice(rank * local, (rank + 1) * local)
         return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)
 

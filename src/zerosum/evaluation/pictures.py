@@ -70,17 +70,17 @@ class PictureProtocol:
         """Features of the samples, in the order of their seeds, in every process."""
         rank, processes = world()
         starts = list(range(0, self.n_fake, self.batch_size))
-        features, logits = torch.zeros(self.n_fake, self.features.network.num_features), None
-        features = features.to(self.device)
+        network = self.features.network
+        features = torch.zeros(self.n_fake, network.num_features, device=self.device)
+        logits = torch.zeros(self.n_fake, network.num_classes, device=self.device) if network.num_classes else None
         broken = torch.zeros((), device=self.device)
         for start in shown(starts[rank::processes], "samples", len(starts[rank::processes])):
             rows = slice(start, min(start + self.batch_size, self.n_fake))
             seen, finite = self.seen(model, rows)
             broken += ~finite
             features[rows] = seen.features.float()
-            if seen.logits is not None:
-                logits = seen.logits.new_zeros(self.n_fake, seen.logits.shape[1]) if logits is None else logits
-                logits[rows] = seen.logits
+            if logits is not None:
+                logits[rows] = seen.logits.float()
         if summed(broken):
             raise UserError("the generator's samples hold NaN or infinite values: lower the learning rate")
         return FeatureSet(summed(features), None if logits is None else summed(logits))

@@ -22,6 +22,8 @@ class FeatureNetwork(Protocol):
     """A network in evaluation mode; a torch module."""
 
     num_features: int
+    num_classes: int | None
+    """None where the network does not classify."""
 
     def __call__(self, pictures: Tensor) -> Seen:
         """(B, C, H, W) uint8"""

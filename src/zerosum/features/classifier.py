@@ -32,6 +32,7 @@ class Classifier(nn.Module):
 
     def __init__(self, channels: int, resolution: int, classes: int) -> None:
         super().__init__()
+        self.num_classes = classes
         side = math.ceil(resolution / 8)
         self.register_buffer("mean", torch.zeros(self.num_features))
         self.register_buffer("deviation", torch.ones(self.num_features))

@@ -23,6 +23,7 @@ class Inception(nn.Module):
     """
 
     num_features = 2048
+    num_classes = 1008
 
     def __init__(self, network: nn.Module, precision: Literal["float32", "bfloat16"]) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ class EachChannel(nn.Module):
     """A classifier of single digits shown each of three channels; the class is the three digits as one number."""
 
     num_features = 3 * Classifier.num_features
+    num_classes = 1000
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()

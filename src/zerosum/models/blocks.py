@@ -21,7 +21,8 @@ def spectrally_normalized(network: nn.Module) -> nn.Module:
 class MinibatchStandardDeviation(nn.Module):
     """Appends the batch's mean deviation as one more feature (Karras et al. 2018, PGGAN, section 3).
 
-    Over groups of `group` samples, so that it does not depend on how large the batch is.
+    Over groups of `group` neighbours, so that it depends neither on how large the batch is nor on how many processes
+    share it.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -31,10 +32,10 @@ class MinibatchStandardDeviation(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, ...) to (B, C + 1, ...)."""
         size = math.gcd(self.group, len(features))
-        groups = features.float().unflatten(0, (size, -1))  # (G, B / G, C, ...)
-        deviation = (groups.var(0, correction=0) + 1e-8).sqrt().flatten(1).mean(1)  # (B / G,)
+        groups = features.float().unflatten(0, (-1, size))  # (B / G, G, C, ...)
+        deviation = (groups.var(1, correction=0) + 1e-8).sqrt().flatten(1).mean(1)  # (B / G,)
         shape = (len(features), 1, *features.shape[2:])
-        map_ = deviation.repeat(size).view(-1, *[1] * (features.dim() - 1)).expand(shape)
+        map_ = deviation.repeat_interleave(size).view(-1, *[1] * (features.dim() - 1)).expand(shape)
         return torch.cat([features, map_.to(features.dtype)], 1)
 
 
