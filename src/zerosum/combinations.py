@@ -6,7 +6,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from zerosum.augment import Ada, PictureAugmentation
 from zerosum.errors import UserError
 from zerosum.gan import GAN
-from zerosum.losses import Relativistic, RelativisticAverage, Wasserstein
+from zerosum.losses import Wasserstein
 from zerosum.regularizers import Clip, Consistency, GradientPenalty
 
 
@@ -41,7 +41,7 @@ def clipping_needs_the_weights_themselves(gan: GAN) -> None:
 
 def ada_needs_the_sign_of_the_logits(gan: GAN) -> None:
     """Karras et al. 2020, equation 1: r_t = E sign(D(x)), where 0 separates real from fake."""
-    if isinstance(gan.augment, Ada) and isinstance(gan.loss, Wasserstein | Relativistic | RelativisticAverage):
+    if isinstance(gan.augment, Ada) and isinstance(gan.loss, Wasserstein):
         raise UserError(
             f"augment=ada is steered by the sign of D's logits, which {type(gan.loss).__name__} leaves free (it sees"
             " differences only): use augment=diffaugment, or a loss like nonsat or hinge"

@@ -109,7 +109,9 @@ class GAN(LightningModule):
                 term.after_step(self.discriminator)
             critique = merged(critiques)
             if self.augment is not None:
-                self.augment.observe(critique.real_logits, len(batch.images) * world()[1])
+                # A paired loss leaves the logits' level free: it is differences that say real.
+                verdicts = critique.real_logits - (critique.fake_logits if self.loss.paired else 0)
+                self.augment.observe(verdicts, len(batch.images) * world()[1])
         costs: list[Tensor] = []
         update(self, generator_optimizer, self.generator_losses(parts, discriminator_optimizer, costs))
         count_step(self)

@@ -1,0 +1,25 @@
+"""A run that is killed and goes on ends as one that was not; the soak of many kills is benchmarks/interruptions.py."""
+
+import random
+import sys
+
+import torch
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import interruptions
+
+
+def test_a_run_killed_twice_ends_as_if_it_had_not_been(tmp_path):
+    game = interruptions.GAMES["mlp, relativistic + r1_r2 + lecam, ada"]
+    outcome = interruptions.interrupted(tmp_path, 3200, game, 2, random.Random(0))
+    assert outcome.kills >= 1
+    assert outcome.differences == []
+
+
+def test_the_comparison_sees_a_single_bit():
+    one = {"a": [torch.ones(3)], "minutes": 1}
+    other = {"a": [torch.ones(3)], "minutes": 2}
+    assert interruptions.unequal(one, other) == []
+    other["a"][0][1] += 1e-7
+    assert interruptions.unequal(one, other) == [".a.0"]
