@@ -1,6 +1,7 @@
 """A run with one damaged file, and what becomes of whoever opens it."""
 
 import io
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -60,10 +61,11 @@ class Folder:
         self.files = {name: (run / name).read_bytes() for name in FILES}
         self.whole = {name: experiment.load(run, name).cpu().state_dict() for name in ("best", "last")}
         self.run = folder / "damaged"
-        self.run.mkdir()
 
     def opened(self, name: str, content: bytes) -> dict[str, str]:
         """The outcome of each of its readers, with one file's content replaced."""
+        shutil.rmtree(self.run, ignore_errors=True)  # a run that was gone on with left more
+        self.run.mkdir()
         for other, written in {**self.files, name: content}.items():
             (self.run / other).write_bytes(written)
         openings = self.openings()

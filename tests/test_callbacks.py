@@ -16,7 +16,7 @@ from zerosum.callbacks.checkpoint import Checkpoint, save
 from zerosum.callbacks.samples import Samples
 from zerosum.errors import UserError
 from zerosum.files import saved_whole
-from zerosum.loggers import CsvLogger
+from zerosum.loggers import CsvLogger, run_id, wandb_logger
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +279,22 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
     with pytest.raises(UserError, match="could not be written"):
         save(Trainer(), tmp_path / "last.ckpt")
     assert (tmp_path / "last.ckpt").read_text() == "good"
+
+
+def test_a_wandb_server_that_does_not_answer_means_offline_without_a_question(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    logger = wandb_logger(str(tmp_path))
+    logger.log_metrics({"images": 16, "fid": 2.0}, step=16)
+    logger.finalize("success")
+    assert list((tmp_path / "wandb").glob("offline-run-*"))
+
+
+def test_a_resumed_run_goes_on_with_its_wandb_run(tmp_path):
+    first = run_id(tmp_path / "wandb" / "id.txt")
+    assert run_id(tmp_path / "wandb" / "id.txt") == first != run_id(tmp_path / "other" / "id.txt")
 
 
 def test_wandb_logs_offline_against_images(tiny, tmp_path, monkeypatch):

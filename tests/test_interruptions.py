@@ -23,3 +23,14 @@ def test_the_comparison_sees_a_single_bit():
     assert interruptions.unequal(one, other) == []
     other["a"][0][1] += 1e-7
     assert interruptions.unequal(one, other) == [".a.0"]
+
+
+def test_what_a_killed_process_had_begun_to_write_is_cleared_when_the_run_goes_on(tmp_path):
+    from zerosum.files import clear_partial
+
+    (tmp_path / "samples").mkdir()
+    for name in (".last.ckpt.7.partial", "samples/.one.png.7.partial", "last.ckpt"):
+        (tmp_path / name).touch()
+    clear_partial(tmp_path)
+    clear_partial(tmp_path / "not there")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["last.ckpt"]

@@ -22,7 +22,10 @@ class Augmentation(nn.Module):
         raise NotImplementedError
 
     def observe(self, real_logits: Tensor, images: int) -> None:
-        """D's logits on augmented reals, `images` of them shown since the last call over all processes; unused."""
+        """D's logits on augmented reals, less those on fakes where the loss sees pairs; unused.
+
+        `images` of them were shown since the last call, over all processes.
+        """
 
 
 class InstanceNoise(Augmentation):

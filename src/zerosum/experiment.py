@@ -22,7 +22,7 @@ from zerosum.data import Dataset
 from zerosum.data.training import TrainingData
 from zerosum.errors import UserError, one_line
 from zerosum.evaluation import EvaluationProtocol
-from zerosum.files import saved_whole
+from zerosum.files import clear_partial, saved_whole
 from zerosum.gan import GAN, Optimizers
 from zerosum.process import prepare_process
 from zerosum.quiet import hush, silence_worker
@@ -116,6 +116,7 @@ def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) 
     if not experiment.trainer.is_global_zero:
         silence_worker()
     else:
+        clear_partial(folder)
         saved_whole(folder / "config.yaml", lambda partial: partial.write_text(OmegaConf.to_yaml(typed)))
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(typed)

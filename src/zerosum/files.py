@@ -24,6 +24,12 @@ def saved_whole(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def clear_partial(folder: Path) -> None:
+    """Remove what a killed process had begun to write, which nobody will finish."""
+    for partial in folder.rglob(".*.partial") if folder.is_dir() else ():
+        partial.unlink(missing_ok=True)
+
+
 def remedy(error: OSError) -> str:
     """What to do about a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -1,14 +1,19 @@
 """Where the curves go: a CSV file always, Weights & Biases on request."""
 
 import csv
+import logging
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from zerosum.errors import one_line
 from zerosum.files import saved_whole
+
+log = logging.getLogger("zerosum")
 
 
 class CsvLogger(Logger):
@@ -92,11 +97,43 @@ class WandbRun(WandbLogger):
 
 
 def wandb_logger(folder: str, project: str = "zerosum", name: str | None = None, mode: str | None = None) -> Logger:
-    """W&B, online where a key is there and the server answers, offline otherwise; `mode` decides it by hand."""
+    """W&B, online where a key is there and the server answers, offline otherwise; `mode` decides it by hand.
+
+    A run that is resumed goes on with its run there. Where the server is lost on the way, training goes on, its end waits
+    for a minute, and `wandb sync <run>/wandb/run-*` uploads the rest later.
+    """
     mode = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    logger = WandbRun(project=project, name=name, save_dir=folder, mode=mode)
+    try:
+        return started(folder, project, name, mode)
+    except (wandb_errors().Error, OSError) as error:
+        log.warning("W&B could not be reached (%s): logging offline, wandb sync uploads it later.", one_line(error))
+        return started(folder, project, name, "offline")
+
+
+def started(folder: str, project: str, name: str | None, mode: str) -> Logger:
+    """The logger, its run begun or, by the id that the folder keeps, gone on with."""
+    import wandb
+
+    settings = wandb.Settings(init_timeout=30, finish_timeout=60)
+    options: dict[str, Any] = {"project": project, "name": name, "save_dir": folder, "mode": mode, "settings": settings}
+    logger = WandbRun(id=run_id(Path(folder) / "wandb" / "id.txt"), resume="allow", **options)
     logger.experiment.define_metric("*", step_metric="images")
     return logger
+
+
+def run_id(path: Path) -> str:
+    """The id of this folder's W&B run, made up at the first start."""
+    if not path.exists():
+        text = uuid.uuid4().hex[:8]
+        saved_whole(path, lambda partial: partial.write_text(text))
+    return path.read_text().strip()
+
+
+def wandb_errors() -> Any:
+    """W&B's exceptions; importing them takes a second that runs without W&B do without."""
+    import wandb
+
+    return wandb.errors
 
 
 def logged_in() -> bool:

@@ -26,17 +26,19 @@ class Setting:
 def settings(runs: list[Run], names: list[str] | None = None) -> tuple[list[Setting], str]:
     """Runs grouped and named, in the order given, and the values that the names leave unsaid.
 
-    `names` are the keys of the config that name a setting, by default those that differ.
+    `names` are the keys of the config that name a setting, by default those that differ; by names they are sorted, since
+    a sweep's order is that of its folders.
     """
     groups = grouped(runs)
     if names is None:
         called, usual = differences([config for config, _ in groups])
     else:
         called, usual = [", ".join(value_of(members[0].config, name) for name in names) for _, members in groups], ""
-    return [
+    rows = [
         Setting(name if name and called.count(name) == 1 else fallback(name, members[0]), members)
         for name, (_, members) in zip(called, groups, strict=True)
-    ], usual
+    ]
+    return (sorted(rows, key=lambda row: row.name) if names else rows), usual
 
 
 def grouped(runs: list[Run]) -> list[tuple[dict[str, Any], list[Run]]]:
