@@ -135,8 +135,8 @@ def test_names_that_are_given_are_used_and_told_apart_by_folder_where_they_are_a
     assert [setting.name for setting in settings(runs, ["loss._target_"])[0]] == ["Hinge (a)", "Hinge (b)", "Minimax"]
     assert [setting.name for setting in settings(runs, ["game.pack", "loss"])[0]] == [
         "1, Hinge",
-        "2, Hinge",
         "1, Minimax",
+        "2, Hinge",
     ]
 
 

@@ -27,8 +27,8 @@ def test_every_training_command_composes_and_builds(composed, text):
     experiment.build(experiment.plain(composed(*words)))
 
 
-def test_there_are_commands_for_all_three_verbs():
-    assert {verb for verb, _ in COMMANDS} == {"train", "sample", "evaluate"}
+def test_there_are_commands_for_all_verbs():
+    assert {verb for verb, _ in COMMANDS} == {"train", "sample", "evaluate", "compare"}
     assert len(COMMANDS) >= 9
 
 
