@@ -17,8 +17,8 @@ def main(config: DictConfig) -> None:
     from zerosum import measuring
 
     with explained(CONF):
-        parts = OmegaConf.to_container(config, resolve=False)
-        choices = {name: parts.get(name) for name in ("protocol", "features", "metrics")}
+        parts = {name: config.get(name) for name in ("protocol", "features", "metrics")}
+        choices = {name: node and OmegaConf.to_container(node, resolve=False) for name, node in parts.items()}
         where = Path(config.run), config.checkpoint, config.weights
         print(measuring.write(*where, choices, config.dataset.root, config.trusted))
 

@@ -128,7 +128,12 @@ def rounds_of(contestants: Contestants, count: int) -> dict[str, tuple[list[floa
 
 def table(title: str, measured: dict[str, tuple[list[float], float]], base: str, result: str) -> list[str]:
     """Median seconds, the ratio to `base` round by round, and what came out."""
-    lines = [f"## {title}", "", f"| | seconds, median | times {base} (lowest to highest) | {result} |", "|---|---|---|---|"]
+    lines = [
+        f"## {title}",
+        "",
+        f"| | seconds, median | times {base} (lowest to highest) | {result} |",
+        "|---|---|---|---|",
+    ]
     for name, (seconds, value) in measured.items():
         ratios = [theirs / own for theirs, own in zip(measured[base][0], seconds, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
@@ -139,7 +144,9 @@ def table(title: str, measured: dict[str, tuple[list[float], float]], base: str,
 def distances(weights: Path) -> list[str]:
     """The same pictures through each library, whole."""
     real, fake = pictures(0), pictures(1)
-    features = {name: [extracted(network, side) for side in (real, fake)] for name, network in networks(weights).items()}
+    features = {
+        name: [extracted(network, side) for side in (real, fake)] for name, network in networks(weights).items()
+    }
     own = FrechetDistance(SIZE)
     for side, is_real in ((0, True), (1, False)):
         for batch in features["zerosum"][side].split(50):
@@ -150,7 +157,9 @@ def distances(weights: Path) -> list[str]:
     for side, is_real in ((0, True), (1, False)):
         plain.update(features["torch-fidelity"][side], real=is_real)
     statistics_ = [fid_features_to_statistics(side) for side in features["torch-fidelity"]]
-    gaussians = [[rows_of(side) for side in sides] for sides in (features["torch-fidelity"], features["zerosum, bfloat16"])]
+    gaussians = [
+        [rows_of(side) for side in sides] for sides in (features["torch-fidelity"], features["zerosum, bfloat16"])
+    ]
     rows = {
         "torch-fidelity": fid_statistics_to_metric(*statistics_, verbose=False)["frechet_inception_distance"],
         "torchmetrics, torch-fidelity's features": float(plain.compute()),

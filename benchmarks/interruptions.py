@@ -3,9 +3,9 @@
     python benchmarks/interruptions.py        10 kills of each of four games; the table goes to benchmarks/results/
     python benchmarks/interruptions.py 3      3 kills of each
 
-SIGKILL comes up to two seconds after the first checkpoint of a life, and checkpoints are written at every other step, so
-that some kills fall into the writing of one. Compared are weights, moving averages, optimizers, the states of callbacks,
-the curves and the figures.
+SIGKILL comes up to two seconds after the first checkpoint of a life, and checkpoints are written at every other step,
+so that some kills fall into the writing of one. Compared are weights, moving averages, optimizers, the states of
+callbacks, the curves and the figures.
 """
 
 import csv
@@ -113,7 +113,11 @@ def unequal(one: Any, other: Any, path: str = "") -> list[str]:
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         return [inner for key in one for inner in unequal(one[key], other[key], f"{path}.{key}")]
     if isinstance(one, list | tuple) and len(one) == len(other):
-        return [inner for index, pair in enumerate(zip(one, other, strict=True)) for inner in unequal(*pair, f"{path}.{index}")]
+        return [
+            inner
+            for index, pair in enumerate(zip(one, other, strict=True))
+            for inner in unequal(*pair, f"{path}.{index}")
+        ]
     same = torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
     return [] if same else [path]
 
@@ -136,7 +140,7 @@ def main() -> None:
         "# Interruptions",
         "",
         f"SIGKILL at random moments, then resume=auto; torch {torch.__version__}, CPU, one thread; {date.today()}.",
-        f"Made by `python benchmarks/interruptions.py {kills}`. Compared bit for bit with a run that nothing happened to.",
+        f"Made by `python benchmarks/interruptions.py {kills}`. Compared bit for bit with a run that was left alone.",
         "",
         "| game | kills survived | of them while a file was written | differences |",
         "|---|---|---|---|",

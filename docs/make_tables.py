@@ -2,8 +2,8 @@
 
     python docs/make_tables.py digits_losses mnist_losses ring_losses relativistic_ablation
 
-reads outputs/<name>, writes docs/<name>.md and .png and benchmarks/results/<name>.json, and fills the README's block that
-starts with `<!-- <name>: ... -->`, where there is one.
+reads outputs/<name>, writes docs/<name>.md and .png and benchmarks/results/<name>.json, and fills the README's block
+that starts with `<!-- <name>: ... -->`, where there is one.
 """
 
 import json
@@ -38,10 +38,14 @@ def main(names: list[str]) -> None:
         text = json.dumps(cards(sweep), indent=1)
         (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n")
         table = "\n".join(line for line in page.read_text().splitlines() if line.startswith("|"))
-        block = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
-        readme = ROOT / "README.md"
-        readme.write_text(re.sub(block, lambda match: f"{match[1]}{table}\n{match[2]}", readme.read_text(), flags=re.S))
+        fill(name, table)
         print(page)
+
+
+def fill(name: str, table: str) -> None:
+    """The README's block of that name."""
+    block, readme = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", ROOT / "README.md"
+    readme.write_text(re.sub(block, lambda match: f"{match[1]}{table}\n{match[2]}", readme.read_text(), flags=re.S))
 
 
 if __name__ == "__main__":

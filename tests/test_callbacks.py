@@ -137,7 +137,7 @@ def test_resuming_with_force_takes_the_new_config(run, tiny):
 
 
 def test_a_preset_is_compared_as_a_whole(run, tiny):
-    with pytest.raises(UserError, match="regularizer.r1.weight=1.0 instead of None"):
+    with pytest.raises(UserError, match=r"regularizer\.r1\.weight=1\.0 instead of None"):
         resuming.prepared(run, ["experiment=digits"], (), tiny("regularizer=r1"))
 
 

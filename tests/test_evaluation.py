@@ -125,7 +125,7 @@ def test_a_damaged_cache_is_made_anew_and_one_of_other_data_is_refused(protocol,
     assert "damaged" in caplog.text
     assert torch.equal(protocol.reference.real.features, again.reference.real.features)
     torch.save({**torch.load(path, weights_only=True), "made_of": {"pictures": "others"}}, path)
-    with pytest.raises(UserError, match="made of other data.*delete it"):
+    with pytest.raises(UserError, match=r"made of other data.*delete it"):
         again.prepare(protocol.dataset)
 
 

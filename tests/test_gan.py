@@ -290,7 +290,9 @@ def test_clip_shortens_each_players_gradient_to_its_norm():
     """By SGD at learning rate 0.01 a step is then no longer than 0.01 times the norm, for each player by itself."""
     for clip, is_full in ((1e-3, True), (1e9, False)):
         gan = points_gan(sgd, clip=clip)
-        before = {player: nn.utils.parameters_to_vector(getattr(gan, player).parameters()).clone() for player in PLAYERS}
+        before = {
+            player: nn.utils.parameters_to_vector(getattr(gan, player).parameters()).clone() for player in PLAYERS
+        }
         fit(gan, 1)
         for player in PLAYERS:
             after = nn.utils.parameters_to_vector(getattr(gan, player).parameters())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zerosum import experiment
-from zerosum.callbacks.guard import Diverged, Guard
+from zerosum.callbacks.guard import DivergedError, Guard
 from zerosum.losses import NonSaturating
 
 
@@ -48,7 +48,7 @@ def poisoned(monkeypatch):
 
 def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed, poisoned, tmp_path):
     calls = poisoned(25)
-    with pytest.raises(Diverged, match=r"ended at 400 images: J_D is nan.*last checkpoint is .*last.ckpt"):
+    with pytest.raises(DivergedError, match=r"ended at 400 images: J_D is nan.*last checkpoint is .*last.ckpt"):
         experiment.train(composed(*OPTIONS))
     assert calls[0] == 25
     stored = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
@@ -58,7 +58,7 @@ def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed
 
 def test_before_the_first_checkpoint_it_says_that_there_is_none(composed, poisoned):
     poisoned(2)
-    with pytest.raises(Diverged, match="no checkpoint yet"):
+    with pytest.raises(DivergedError, match="no checkpoint yet"):
         experiment.train(composed(*OPTIONS))
 
 
@@ -81,7 +81,7 @@ def test_rollback_goes_back_at_half_the_learning_rate_and_reaches_the_end(compos
 
 def test_rollback_gives_up_after_so_many_times(composed, monkeypatch, caplog):
     monkeypatch.setattr(NonSaturating, "discriminator", lambda self, real, fake: (real + fake).mean() * float("nan"))
-    with pytest.raises(Diverged):
+    with pytest.raises(DivergedError):
         experiment.train(composed(*OPTIONS, "game.on_nan=rollback", "game.rollbacks=2"))
     assert caplog.text.count("half as fast") == 2
 
@@ -96,7 +96,7 @@ def test_each_attempt_from_the_same_checkpoint_is_slower(tmp_path):
         if len(factors) == 2:
             last.touch()
         if len(factors) < 5:
-            raise Diverged("again")
+            raise DivergedError("again")
 
     with_rollbacks(attempt, None, last, 4)
     assert factors == [(None, 1.0), (None, 0.5), (last, 0.5), (last, 0.25), (last, 0.125)]
@@ -119,7 +119,7 @@ def test_a_generator_that_becomes_constant_stops_training_but_one_that_begins_so
         guard.on_train_batch_end(Turning(fakes), Turning(fakes), None, None, 0)
     other = Guard(every=16)
     other.load_state_dict(guard.state_dict())
-    with pytest.raises(Diverged, match="one picture of every z"):
+    with pytest.raises(DivergedError, match="one picture of every z"):
         other.on_train_batch_end(Turning(constant), Turning(constant), None, None, 0)
     tolerant = Guard(every=16, collapse=False)
     for fakes in (alive, constant):

@@ -9,7 +9,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from zerosum.evaluation import Unmeasurable
+from zerosum.evaluation import UnmeasurableError
 from zerosum.evaluation.distances import Fid, FidByClass, FidInfinity, InceptionScore, Kid
 from zerosum.evaluation.frechet import fitted, frechet_distance
 from zerosum.evaluation.modes import Modes
@@ -102,7 +102,7 @@ def test_density_and_coverage_are_their_definition(sides):
 def test_radii_do_not_count_a_picture_itself_but_do_count_its_double():
     points = torch.tensor([[0.0], [0.0], [3.0], [10.0]])
     assert radii(points, 1).tolist() == pytest.approx([0, 0, 3, 7])
-    with pytest.raises(Unmeasurable, match="4 pictures have no 4-th neighbour"):
+    with pytest.raises(UnmeasurableError, match="4 pictures have no 4-th neighbour"):
         radii(points, 4)
 
 
@@ -157,7 +157,7 @@ def test_fid_infinity_extrapolates_the_bias_of_few_samples_away():
 
 
 def test_fid_infinity_needs_enough_samples():
-    with pytest.raises(Unmeasurable, match="n_fake over 64"):
+    with pytest.raises(UnmeasurableError, match="n_fake over 64"):
         FidInfinity()(GivenReference(test=FeatureSet(draw(99, 1, size=16))), FeatureSet(draw(60, 2, size=16)))
 
 
@@ -173,11 +173,11 @@ def test_fid_by_class_is_the_mean_of_the_classes_distances():
 
 def test_fid_by_class_says_which_class_is_missing_and_what_else_it_needs():
     real = FeatureSet(draw(10, 1), labels=torch.arange(10) % 2)
-    with pytest.raises(Unmeasurable, match="no samples of class 1"):
+    with pytest.raises(UnmeasurableError, match="no samples of class 1"):
         FidByClass()(GivenReference(test=real), FeatureSet(draw(9, 2), torch.tensor([[1.0, 0.0]]).repeat(9, 1)))
-    with pytest.raises(Unmeasurable, match="features that classify"):
+    with pytest.raises(UnmeasurableError, match="features that classify"):
         FidByClass()(GivenReference(test=real), FeatureSet(draw(9, 2)))
-    with pytest.raises(Unmeasurable, match="labelled pictures"):
+    with pytest.raises(UnmeasurableError, match="labelled pictures"):
         FidByClass()(GivenReference(test=FeatureSet(draw(9, 2))), FeatureSet(draw(9, 2)))
 
 
@@ -204,5 +204,5 @@ def test_the_floor_of_the_mode_kl_is_what_uniform_samples_have():
 
 def test_modes_refuses_features_that_tell_other_classes_apart():
     reference = GivenReference(classes=tuple("abc"), test=FeatureSet(draw(9, 0)))
-    with pytest.raises(Unmeasurable, match="3 classes"):
+    with pytest.raises(UnmeasurableError, match="3 classes"):
         Modes()(reference, FeatureSet(draw(6, 0), torch.eye(6)))

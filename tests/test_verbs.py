@@ -71,9 +71,7 @@ def test_two_processes_train_and_measure_as_one(tmp_path):
     verb("train.py", *options, "run.images=400", "trainer=cpu", f"hydra.run.dir={tmp_path}/grown")
     verb("train.py", f"resume={tmp_path}/grown", "run.images=800", "trainer.devices=2", "trainer.strategy=" + PLAYERS)
     runs = {name: torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two", "grown")}
-    fid = {
-        name: json.loads((tmp_path / name / "metrics.json").read_text())["last"]["values"]["fid"] for name in runs
-    }
+    fid = {name: json.loads((tmp_path / name / "metrics.json").read_text())["last"]["values"]["fid"] for name in runs}
     for other in ("two", "grown"):
         for name, value in runs["one"]["state_dict"].items():
             difference = (value - runs[other]["state_dict"][name]).norm()

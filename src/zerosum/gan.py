@@ -41,6 +41,8 @@ class GAN(LightningModule):
     """
 
     turn: Turn
+    fakes: Tensor
+    """Of the part of a batch that is at hand."""
 
     def __init__(
         self,

@@ -99,8 +99,8 @@ class WandbRun(WandbLogger):
 def wandb_logger(folder: str, project: str = "zerosum", name: str | None = None, mode: str | None = None) -> Logger:
     """W&B, online where a key is there and the server answers, offline otherwise; `mode` decides it by hand.
 
-    A run that is resumed goes on with its run there. Where the server is lost on the way, training goes on, its end waits
-    for a minute, and `wandb sync <run>/wandb/run-*` uploads the rest later.
+    A run that is resumed goes on with its run there. Where the server is lost on the way, training goes on, its end
+    waits for a minute, and `wandb sync <run>/wandb/run-*` uploads the rest later.
     """
     mode = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     try:

@@ -31,7 +31,9 @@ def write(
     """
     hush()
     if checkpoint not in ("best", "last", "previous") or weights not in ("ema", "raw"):
-        raise UserError(f"checkpoint={checkpoint} weights={weights}: checkpoint is best, last or previous, weights ema or raw")
+        raise UserError(
+            f"checkpoint={checkpoint} weights={weights}: checkpoint is best, last or previous, weights ema or raw"
+        )
     gan = experiment.load(run, checkpoint, weights, trusted)
     protocol = experiment.load_protocol(run, choices, root, trusted)
     base = run / f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}"

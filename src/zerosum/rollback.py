@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from lightning import Callback, LightningModule, Trainer
 
-from zerosum.callbacks.guard import Diverged
+from zerosum.callbacks.guard import DivergedError
 from zerosum.errors import UserError
 
 log = logging.getLogger("zerosum")
@@ -45,7 +45,7 @@ def with_rollbacks(
         age = checkpoint.stat().st_mtime_ns if checkpoint else 0
         try:
             return attempt(checkpoint, SlowDown(0.5 ** tries[age]))
-        except Diverged as error:
+        except DivergedError as error:
             if tries.total() == most:
                 raise
             checkpoint = last if last.exists() else None

@@ -45,7 +45,6 @@ def split(batch: Batch, z: Tensor, parts: int) -> list[tuple[Batch, Tensor]]:
     """Equal parts of a batch and of its noise."""
     if parts == 1:
         return [(batch, z)]
-    labels = [None] * parts if batch.labels is None else batch.labels.chunk(parts)
-    return [
-        (Batch(*rows), noise) for *rows, noise in zip(batch.images.chunk(parts), labels, z.chunk(parts), strict=True)
-    ]
+    labels: Sequence[Tensor | None] = [None] * parts if batch.labels is None else batch.labels.chunk(parts)
+    rows = zip(batch.images.chunk(parts), labels, z.chunk(parts), strict=True)
+    return [(Batch(images, label), noise) for images, label, noise in rows]

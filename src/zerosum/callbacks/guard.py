@@ -17,15 +17,16 @@ TOGETHER = 10
 """Steps between two agreements of several processes, each of which waits for all of them."""
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
     """Training cannot go on from here, but from an earlier checkpoint it may."""
 
 
 class Guard(Callback):
-    """Raises `Diverged` at the first loss that is NaN or infinite, and when the generator has become constant.
+    """Raises `DivergedError` at the first loss that is NaN or infinite, and when the generator has become constant.
 
-    Constant is: `collapse` is true, samples once differed by more than a gray level, and every `every` images are found not
-    to. On a GPU, and with several processes, what a step did is looked at some steps later, since looking waits for it.
+    Constant is: `collapse` is true, samples once differed by more than a gray level, and are found not to; they are
+    looked at every `every` images. On a GPU, and with several processes, what a step did is looked at some steps later,
+    since looking waits for it.
     """
 
     def __init__(self, every: int = 2_000, collapse: bool = True) -> None:
@@ -62,7 +63,7 @@ class Guard(Callback):
 
     def stop(self, trainer: Trainer, gan: GAN, what: str) -> None:
         """Say what happened and what to do."""
-        raise Diverged(
+        raise DivergedError(
             f"training ended at {gan.images_seen:,} images: {what}. Lower optimizer.lr, raise gamma, or set"
             f" game.on_nan=rollback; {last_good(trainer)}"
         )

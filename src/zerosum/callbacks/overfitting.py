@@ -16,10 +16,10 @@ from zerosum.sampling import from_uint8
 class Overfitting(Callback):
     """D's mean logit on training, held-out and generated pictures, every `every` images, to the loggers.
 
-    `overfitting/gap` is the mean logit on training pictures less that on held-out ones; `overfitting/r_v` is the gap over
-    the distance of training pictures from fakes, and `overfitting/r_t` is E sign(D) on training pictures: Karras et al.
-    2020, ADA, equation 1, where 0 is no overfitting and 1 is a D that knows its pictures. `count` pictures a side, the
-    same ones all along, in batches as large as D's own; nothing of D changes by being asked.
+    `overfitting/gap` is the mean logit on training pictures less that on held-out ones; `overfitting/r_v` is the gap
+    over the distance of training pictures from fakes, and `overfitting/r_t` is E sign(D) on training pictures: Karras
+    et al. 2020, ADA, equation 1, where 0 is no overfitting and 1 is a D that knows its pictures. `count` pictures a
+    side, the same ones all along, in batches as large as D's own; nothing of D changes by being asked.
     """
 
     def __init__(self, every: int = 10_000, count: int = 256) -> None:

@@ -26,8 +26,8 @@ class Setting:
 def settings(runs: list[Run], names: list[str] | None = None) -> tuple[list[Setting], str]:
     """Runs grouped and named, in the order given, and the values that the names leave unsaid.
 
-    `names` are the keys of the config that name a setting, by default those that differ; by names they are sorted, since
-    a sweep's order is that of its folders.
+    `names` are the keys of the config that name a setting, by default those that differ; by names they are sorted,
+    since a sweep's order is that of its folders.
     """
     groups = grouped(runs)
     if names is None:

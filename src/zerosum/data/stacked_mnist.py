@@ -12,10 +12,10 @@ HELD_OUT = 26_000
 
 
 class StackedMNIST(PictureDataset):
-    """Three random MNIST digits as the channels of one picture, drawn by `draw`; its class is their number, 000 to 999.
+    """Three random MNIST digits as the channels of one picture, drawn by `draw`; its class is their number.
 
-    Metz et al. 2017, unrolled GANs, section 3.3.1. `count` training pictures are stacked from MNIST's training split, 26,000 held-out
-    ones from its test split.
+    Metz et al. 2017, unrolled GANs, section 3.3.1. `count` training pictures are stacked from MNIST's training split,
+    26,000 held-out ones from its test split.
     """
 
     channels = 3

@@ -39,10 +39,11 @@ class TrainingData(LightningDataModule):
                 f" take a multiple of {processes}"
             )
         local, gan = self.batch_size // processes, self.trainer.lightning_module
-        if local % (gan.accumulate * gan.pack):
+        parts = gan.accumulate * gan.pack  # type: ignore[operator]
+        if local % parts:
             raise UserError(
-                f"each of {processes} processes has {local} pictures of game.batch_size={self.batch_size}, which does not"
-                f" divide by game.accumulate={gan.accumulate} times game.pack={gan.pack}: take numbers that do"
+                f"each of {processes} processes has {local} pictures of game.batch_size={self.batch_size}, which do not"
+                f" divide by game.accumulate times game.pack, {parts}: take numbers that do"
             )
         shard = slice(rank * local, (rank + 1) * local)
         return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)

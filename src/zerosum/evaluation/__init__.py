@@ -44,7 +44,7 @@ class Metric(Protocol):
     """Whether its value says something of real pictures in the samples' place."""
 
     def __call__(self, reference: "Reference", fake: "FeatureSet") -> dict[str, float]:
-        """Named values, the first the one to compare by; Unmeasurable where these features do not allow it."""
+        """Named values, the first the one to compare by; UnmeasurableError where these features do not allow it."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -52,5 +52,5 @@ class Metric(Protocol):
         ...
 
 
-class Unmeasurable(UserError):
+class UnmeasurableError(UserError):
     """Why a metric has no value here; the others are measured, and the card says so."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchmetrics.image.inception import InceptionScore as TorchmetricsInceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from zerosum.evaluation import Unmeasurable
+from zerosum.evaluation import UnmeasurableError
 from zerosum.evaluation.frechet import frechet_distance
 from zerosum.evaluation.reference import FeatureSet, Reference, gaussian_of
 from zerosum.randomness import derive, generator
@@ -47,7 +47,7 @@ class FidInfinity:
         count, size = fake.features.shape
         fewest = max(count // 10, 2 * size)
         if fewest > count // 2:
-            raise Unmeasurable(f"fid_infinity needs n_fake over {4 * size}, four times the number of features")
+            raise UnmeasurableError(f"fid_infinity needs n_fake over {4 * size}, four times the number of features")
         counts = torch.linspace(fewest, count, self.points).round().long().tolist()
         distances = [self.at(number, reference, fake.features) for number in counts]
         intercept, error = intercept_of(1 / torch.tensor(counts, dtype=torch.float64), torch.stack(distances).cpu())
@@ -82,15 +82,15 @@ class FidByClass:
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
         """{"fid_by_class": mean distance}"""
         if reference.real.labels is None:
-            raise Unmeasurable("fid_by_class needs labelled pictures")
+            raise UnmeasurableError("fid_by_class needs labelled pictures")
         if fake.labels is None and (fake.logits is None or reference.dataset.classes is None):
-            raise Unmeasurable("fid_by_class needs a conditional generator, or features that classify")
+            raise UnmeasurableError("fid_by_class needs a conditional generator, or features that classify")
         real_classes, fake_classes = reference.real.classes(), fake.classes()
         distances = []
         for label in real_classes.unique():
             rows = fake_classes == label
             if rows.sum() < 2:
-                raise Unmeasurable(f"fid_by_class: no samples of class {int(label)}")
+                raise UnmeasurableError(f"fid_by_class: no samples of class {int(label)}")
             pair = (reference.real.features[real_classes == label], fake.features[rows])
             distances.append(frechet_distance(*(gaussian_of(features) for features in pair)))
         return {"fid_by_class": float(torch.stack(distances).mean())}
@@ -140,7 +140,7 @@ class InceptionScore:
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
         """{"inception_score": mean, "inception_score_std": deviation}"""
         if fake.logits is None:
-            raise Unmeasurable("inception_score needs features that classify")
+            raise UnmeasurableError("inception_score needs features that classify")
         metric = TorchmetricsInceptionScore(identity(fake.logits), splits=self.splits, sync_on_compute=False)
         metric.update(fake.logits.double())
         mean, deviation = seeded(self.seed, "inception_score", metric)

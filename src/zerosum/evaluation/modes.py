@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zerosum.data.mixtures import GaussianMixture
 from zerosum.errors import UserError
-from zerosum.evaluation import Unmeasurable
+from zerosum.evaluation import UnmeasurableError
 from zerosum.evaluation.reference import FeatureSet, Reference
 from zerosum.sampling import Model, images
 
@@ -26,10 +26,12 @@ class Modes:
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
         """{"modes": number, "mode_kl": nats, "mode_kl_floor": nats}"""
         if fake.logits is None or reference.dataset.classes is None:
-            raise Unmeasurable("modes needs labelled pictures and features that classify")
+            raise UnmeasurableError("modes needs labelled pictures and features that classify")
         known = len(reference.dataset.classes)
         if fake.logits.shape[1] != known:
-            raise Unmeasurable(f"modes needs features that tell the {known} classes of {reference.dataset.name} apart")
+            raise UnmeasurableError(
+                f"modes needs features that tell the {known} classes of {reference.dataset.name} apart"
+            )
         counts = torch.bincount(fake.logits.argmax(1), minlength=known)
         floor = (known - 1) / (2 * len(fake.logits))
         return {"modes": float((counts > 0).sum()), "mode_kl": kl_to_uniform(counts), "mode_kl_floor": floor}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from zerosum.evaluation import Unmeasurable
+from zerosum.evaluation import UnmeasurableError
 from zerosum.evaluation.reference import FeatureSet, Reference
 
 AT_ONCE = 1024
@@ -36,7 +36,7 @@ class PrecisionRecall:
 
 
 class DensityCoverage:
-    """How many k-nearest balls of reals a fake lies in, over k, and the share of balls with a fake (Naeem et al. 2020)."""
+    """How many k-nearest balls of reals a fake is in, over k, and the share of balls with one (Naeem et al. 2020)."""
 
     higher_is_better: ClassVar[bool] = True
     has_floor: ClassVar[bool] = True
@@ -60,8 +60,8 @@ class DensityCoverage:
 class Memorization:
     """P(a sample is closer to its nearest training picture than a held-out picture is to its own), ties one half.
 
-    The statistic of Meehan et al. 2020, section 3: 1/2 for new draws from the data, 1 for copies, and near 0 for samples
-    that are far from any data, which is no virtue.
+    The statistic of Meehan et al. 2020, section 3: 1/2 for new draws from the data, 1 for copies, and near 0 for
+    samples that are far from any data, which is no virtue.
     """
 
     higher_is_better: ClassVar[bool] = False
@@ -70,7 +70,7 @@ class Memorization:
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
         """{"memorization": probability}"""
         if "test" not in reference.dataset.splits:
-            raise Unmeasurable("memorization needs a held-out split")
+            raise UnmeasurableError("memorization needs a held-out split")
         train = reference.of("train").features
         held_out = nearest(reference.of("test").features, train).distances.sort().values
         fakes = nearest(fake.features, train).distances
@@ -101,7 +101,7 @@ def nearest(features: Tensor, others: Tensor) -> Nearest:
 def radii(features: Tensor, k: int) -> Tensor:
     """(N,) distances to the k-th nearest other row."""
     if len(features) <= k:
-        raise Unmeasurable(f"{len(features)} pictures have no {k}-th neighbour")
+        raise UnmeasurableError(f"{len(features)} pictures have no {k}-th neighbour")
     found = []
     for start, part in zip(range(0, len(features), AT_ONCE), distances(features, features), strict=True):
         rows = torch.arange(len(part), device=part.device)

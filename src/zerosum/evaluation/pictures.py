@@ -8,7 +8,7 @@ from torch import Tensor
 from zerosum.data.pictures import PictureDataset
 from zerosum.distributed import from_first, summed, world
 from zerosum.errors import UserError
-from zerosum.evaluation import Metric, Unmeasurable
+from zerosum.evaluation import Metric, UnmeasurableError
 from zerosum.evaluation.reference import FeatureSet, Reference, shown
 from zerosum.features import Features
 from zerosum.sampling import Model, to_uint8
@@ -20,8 +20,8 @@ class PictureProtocol:
     """Metrics of `n_fake` samples, of seeds seed * n_fake .. , against all of a split.
 
     Samples are rounded to uint8 and generated `batch_size` at a time, whole batches by each process, so that the values
-    do not depend on the number of processes. With `floor`, as many pictures of the other split (train, where the split is
-    held out) are measured in the samples' place. best.ckpt is chosen by the first metric.
+    do not depend on the number of processes. With `floor`, as many pictures of the other split (train, where the split
+    is held out) are measured in the samples' place. best.ckpt is chosen by the first metric.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class PictureProtocol:
         for name, metric in metrics.items():
             try:
                 values.update(metric(self.reference, fake))
-            except Unmeasurable as reason:
+            except UnmeasurableError as reason:
                 self.left_out[name] = str(reason)
         if not values:
             raise UserError(f"nothing can be measured: {'; '.join(self.left_out.values())}")

@@ -11,7 +11,7 @@ LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "torch-fidelit
 
 @cache
 def provenance() -> dict[str, Any]:
-    """{"git": commit of zerosum's sources, "+" if changed since, "versions": of zerosum and of what it computes with}."""
+    """{"git": commit of zerosum's sources, with + if changed since, "versions": of zerosum and of its libraries}."""
     versions = {name: version(name) for name in ("zerosum", *LIBRARIES)}
     commit = git("rev-parse", "HEAD")
     changed = "+" if git("status", "--porcelain", "--untracked-files=no", ".") else ""

@@ -84,7 +84,7 @@ class Reference:
             stored = derived(path, what, lambda: self.computed(split))
             labels = self.dataset.split(split).labels
             parts = stored["features"], stored["logits"], None if labels is None else torch.from_numpy(labels)
-            self._sets[split] = FeatureSet(*(None if part is None else part.to(self.device) for part in parts))
+            self._sets[split] = FeatureSet(*(part if part is None else part.to(self.device) for part in parts))  # type: ignore[arg-type]
         return self._sets[split]
 
     @torch.inference_mode()
@@ -93,7 +93,9 @@ class Reference:
         total = -(-len(self.dataset.split(split).images) // self.batch_size)
         batches = shown(self.dataset.batches(split, self.batch_size), f"features of {self.dataset.name} {split}", total)
         seen = [self.features.network(batch.to(self.device)) for batch in batches]
-        features, logits = (None if part[0] is None else torch.cat(part).float().cpu() for part in zip(*seen))
+        features, logits = (
+            None if part[0] is None else torch.cat(part).float().cpu() for part in zip(*seen, strict=True)
+        )
         return {"features": features, "logits": logits}
 
     def drawn(self, split: str, count: int, seed: int) -> FeatureSet:

@@ -83,7 +83,7 @@ class InceptionFeatures:
             return path
         advice = (
             f"fetch {URL_INCEPTION_V3} (SHA-256 {CHECKSUM}...) and put it there or set"
-            f" features.weights=path/to/{name}, or take features=classifier, or measure nothing with ~callbacks.evaluate"
+            f" features.weights=path/to/{name}, or take features=classifier, or measure nothing: ~callbacks.evaluate"
         )
         if self.weights:
             raise UserError(f"features.weights={self.weights}: there is no such file; {advice}")
@@ -110,8 +110,9 @@ def loaded(path: Path) -> nn.Module:
 
 def folded(network: nn.Module) -> nn.Module:
     """Each batch norm's scale and shift put into the weights of the convolution before it."""
+    network.eval()
     for block in network.modules():
-        if isinstance(getattr(block, "bn", None), nn.BatchNorm2d):
-            block.conv = fuse_conv_bn_eval(block.conv.eval(), block.bn.eval())  # type: ignore[arg-type]
-            block.bn = nn.Identity()
-    return network.eval().requires_grad_(False)
+        convolution, normalization = getattr(block, "conv", None), getattr(block, "bn", None)
+        if isinstance(convolution, nn.Conv2d) and isinstance(normalization, nn.BatchNorm2d):
+            block.conv, block.bn = fuse_conv_bn_eval(convolution, normalization), nn.Identity()
+    return network.requires_grad_(False)
