@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zerosum.distributed import mean_over_processes
 from zerosum.errors import UserError, did_you_mean
-from zerosum.regularizers import mean_over_processes
 from zerosum.transforms import COLORS, GEOMETRY, integers, moved, recolored, uniform
 
 

@@ -53,6 +53,11 @@ def summed(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a value that each process has one of, so that what is kept of it is the same everywhere."""
+    return summed(value.detach().clone()) / world()[1]
+
+
 def from_first(compute: Callable[[Argument], Result], argument: Argument) -> Result:
     """What the first process computes, in all of them; so is the UserError that it may raise."""
     rank, processes = world()

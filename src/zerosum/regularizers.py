@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from zerosum.distributed import world
+from zerosum.distributed import mean_over_processes
 from zerosum.errors import UserError
 
 
@@ -113,15 +113,6 @@ class Dragan(GradientPenalty):
     def points(self, real: Tensor, fake: Tensor) -> Tensor:
         """x + 1/2 std(x) u, one u ~ U[0, 1] a pixel."""
         return real + 0.5 * real.std(correction=0) * torch.rand_like(real)
-
-
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a value that each process has one of, so that what is kept of it is the same everywhere."""
-    _, processes = world()
-    value = value.detach().clone()
-    if processes > 1:
-        torch.distributed.all_reduce(value)
-    return value / processes
 
 
 class LeCam(Regularizer):

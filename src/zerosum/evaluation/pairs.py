@@ -10,7 +10,7 @@ from zerosum.pictures import captioned, grid
 from zerosum.sampling import Model, from_uint8
 
 
-def nearest_pairs(protocol: PictureProtocol, model: Model, fake: FeatureSet, count: int = 16) -> Image.Image:
+def nearest_pairs(protocol: PictureProtocol, model: Model, fake: FeatureSet, count: int = 10) -> Image.Image:
     """A sheet of the `count` closest pairs, the closest first."""
     found = nearest(fake.features, protocol.reference.of("train").features)
     rows = found.distances.argsort()[:count]
