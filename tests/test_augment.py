@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-import zerosum.regularizers
+import zerosum.distributed
 from zerosum import augment, transforms
 from zerosum.augment import Ada, Augmentation, DiffAugment, InstanceNoise
 from zerosum.errors import UserError
@@ -339,7 +339,7 @@ def test_ada_goes_on_from_its_state_between_two_adjustments():
 
 
 def test_ada_judges_by_all_processes(monkeypatch):
-    monkeypatch.setattr(zerosum.regularizers, "world", lambda: (0, 2))
+    monkeypatch.setattr(zerosum.distributed, "world", lambda: (0, 2))
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(0.0))  # the other's r is 0
     ada = Ada(ramp=1000, every=1, p=0.5)
     ada.observe(torch.ones(4), 100)  # r = 1/2 < 0.6

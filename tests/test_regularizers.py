@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-import zerosum.regularizers
+import zerosum.distributed
 from zerosum.errors import UserError
 from zerosum.models import mlp
 from zerosum.preflight import checked
@@ -191,7 +191,7 @@ def test_lecam_goes_on_from_its_state():
 
 
 def test_what_is_averaged_is_averaged_over_processes(monkeypatch):
-    monkeypatch.setattr(zerosum.regularizers, "world", lambda: (0, 2))
+    monkeypatch.setattr(zerosum.distributed, "world", lambda: (0, 2))
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(7.0))  # the other process has 7
     lecam = LeCam(1.0)
     real, fake = with_logits([1.0], [3.0])
