@@ -1,6 +1,7 @@
 """Any loss with any regularizer, and the few that are refused."""
 
 import pytest
+import torch
 from conftest import ROOT
 
 from zerosum import experiment
@@ -80,3 +81,36 @@ def test_annealing_is_a_named_callback_and_adas_probability_is_logged(composed):
     gan = trained(composed, *options, "augment=ada", "augment.every=1")
     assert gan.regularizers["r1"].weight == pytest.approx(1 - 16 / 24)  # the last step began at 16 of 24 images
     assert curves(gan)["augment/probability"] == pytest.approx(gan.augment.probability)
+
+
+def test_every_loss_trains_with_every_regularizer_in_two_processes(tmp_path):
+    """Double backward included; both end with the same weights, and neither waits for the other in vain."""
+    import os
+    import socket
+    import subprocess
+    import sys
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in range(2):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        place |= {"LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0, "TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": 1}
+        environment = {**os.environ, **{name: str(value) for name, value in place.items()}}
+        command = [sys.executable, str(ROOT / "tests" / "two_processes.py"), str(tmp_path)]
+        output = subprocess.PIPE if rank == 0 else subprocess.DEVNULL
+        started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True))
+    printed, _ = started[0].communicate(timeout=280)
+    assert [process.wait(timeout=20) for process in started] == [0, 0], printed
+    assert printed.count("equal:") == len(LOSSES) * len(REGULARIZERS)
+
+
+def test_the_noise_of_two_processes_is_that_of_one(composed, monkeypatch):
+    gan = experiment.build(experiment.plain(composed(*QUICK))).gan
+    whole = gan.noise(5, 8)
+    halves = []
+    for rank in range(2):
+        monkeypatch.setattr("zerosum.gan.world", lambda rank=rank: (rank, 2))
+        halves.append(gan.noise(5, 4))
+    assert torch.equal(torch.cat(halves), whole) and not torch.equal(*halves)

@@ -70,7 +70,7 @@ def refuse_states(callbacks: list[Callback], states: dict[str, Any], path: Path)
     """A UserError where a callback cannot take what the checkpoint says it was."""
     for callback in callbacks:
         try:
-            callback.load_state_dict(copy.deepcopy(states.get(callback.state_key)) or callback.state_dict())
+            callback.load_state_dict(copy.deepcopy(states.get(callback.state_key) or callback.state_dict()))
         except UserError:
             raise
         except Exception as error:  # each looks for what is its own
