@@ -84,7 +84,7 @@ def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path
     status, printed = started(*both)
     assert status == 128 + signal.SIGUSR1 and printed.count("Stopped by SIGUSR1 at 480 images") == 1, printed
     assert weights(tmp_path / "stopped")[0] == 3 * STEPS * 16
-    on_two_nodes(*both, "trainer.devices=1", "+trainer.num_nodes=2")
+    on_two_nodes(*both, "trainer.devices=1", "trainer.num_nodes=2")
     assert weights(tmp_path / "stopped")[0] == 800
     experiment.train(composed(*options, "trainer=cpu"))
     (_, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
