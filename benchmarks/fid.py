@@ -27,7 +27,7 @@ from zerosum.evaluation.frechet import FrechetDistance, Gaussian, frechet_distan
 from zerosum.features.inception import InceptionFeatures
 
 SIZE = 2048
-PICTURES = 200
+PICTURES = 100
 """Extracted by each contestant in each round; the distances are of so many on a side."""
 
 Contestants = dict[str, Callable[[], float]]

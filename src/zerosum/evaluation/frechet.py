@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-TOLERANCE = 1e-13
-"""Relative error of Tr sqrt(C_1 C_2) above which the fast root gives way to an exact one."""
+TOLERANCE = 1e-11
+"""Estimated relative error of Tr sqrt(C_1 C_2) above which the fast root gives way to an exact one.
+
+Errors that were found, for spectra from flat to 1/k^2, were at most a fiftieth of the estimate."""
 
 
 class Gaussian(NamedTuple):
@@ -106,8 +108,8 @@ def root_by_eigenvalues(one: Tensor, other: Tensor) -> Tensor | None:
         return None
     eigenvalues = torch.linalg.eigvalsh(lower.T @ other @ lower).clamp(min=0)
     roots = eigenvalues.sqrt()
-    rounding = torch.finfo(torch.float64).eps * eigenvalues[-1]  # of each eigenvalue
-    error = torch.minimum(rounding / (2 * roots), rounding.sqrt()).sum()
+    rounding = torch.finfo(torch.float64).eps * eigenvalues[-1]  # of each eigenvalue, independent of the others'
+    error = torch.minimum(rounding / (2 * roots), rounding.sqrt()).norm()
     return roots.sum() if error < TOLERANCE * roots.sum() else None
 
 
