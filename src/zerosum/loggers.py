@@ -15,6 +15,9 @@ from zerosum.files import saved_whole
 
 log = logging.getLogger("zerosum")
 
+FINISH_SECONDS = 60.0
+"""How long the end of a run waits for a W&B server that does not answer any more; the data stays on disk."""
+
 
 class CsvLogger(Logger):
     """metrics.csv: one row for each time that something was logged, the first column images seen.
@@ -105,7 +108,8 @@ def wandb_logger(folder: str, project: str = "zerosum", name: str | None = None,
     mode = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     try:
         return started(folder, project, name, mode)
-    except (wandb_errors().Error, OSError) as error:
+    except (wandb_module().errors.Error, OSError) as error:
+        wandb_module().teardown()  # which still holds the run's id
         log.warning("W&B could not be reached (%s): logging offline, wandb sync uploads it later.", one_line(error))
         return started(folder, project, name, "offline")
 
@@ -114,7 +118,7 @@ def started(folder: str, project: str, name: str | None, mode: str) -> Logger:
     """The logger, its run begun or, by the id that the folder keeps, gone on with."""
     import wandb
 
-    settings = wandb.Settings(init_timeout=30, finish_timeout=60)
+    settings = wandb.Settings(init_timeout=30, finish_timeout=FINISH_SECONDS)
     options: dict[str, Any] = {"project": project, "name": name, "save_dir": folder, "mode": mode, "settings": settings}
     logger = WandbRun(id=run_id(Path(folder) / "wandb" / "id.txt"), resume="allow", **options)
     logger.experiment.define_metric("*", step_metric="images")
@@ -129,11 +133,11 @@ def run_id(path: Path) -> str:
     return path.read_text().strip()
 
 
-def wandb_errors() -> Any:
-    """W&B's exceptions; importing them takes a second that runs without W&B do without."""
+def wandb_module() -> Any:
+    """W&B; importing it takes a second that runs without it do without."""
     import wandb
 
-    return wandb.errors
+    return wandb
 
 
 def logged_in() -> bool:
