@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -43,7 +42,6 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    loggers.wandb_module().teardown()  # what other tests left
     made = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=made.serve_forever, daemon=True).start()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{made.server_port}")
@@ -59,7 +57,6 @@ def test_a_server_that_goes_away_costs_no_row_and_a_bounded_wait(server, tmp_pat
     assert not logger.experiment.offline
     for step in range(5):
         logger.log_metrics({"images": step, "fid": 123_000 + step}, step=step)
-    folder = Path(logger.experiment.dir).parent
     server.shutdown()
     server.server_close()
     began = time.perf_counter()
@@ -69,7 +66,7 @@ def test_a_server_that_goes_away_costs_no_row_and_a_bounded_wait(server, tmp_pat
     logger.finalize("success")
     assert time.perf_counter() - began < 30
     loggers.wandb_module().teardown()  # what the end of the program does
-    (path,) = folder.glob("run-*.wandb")
+    (path,) = (tmp_path / "wandb").glob("run-*/run-*.wandb")
     inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
     records = map(json.loads, subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines())
     kept = [record["history"]["item"]["fid"] for record in records if record["type"] == "history"]
