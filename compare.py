@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from zerosum.messages import explained
+from zerosum.commands.messages import explained
 
 CONF = Path(__file__).parent / "conf"
 
 if __name__ == "__main__":
-    from zerosum import comparison
+    from zerosum.report import compare
 
     with explained(CONF):
-        print(comparison.main())
+        print(compare.main())

@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from zerosum.messages import explained
+from zerosum.commands.messages import explained
 
 CONF = Path(__file__).parent / "conf"
 
@@ -14,11 +14,11 @@ CONF = Path(__file__).parent / "conf"
 @hydra.main(version_base="1.3", config_path="conf", config_name="sample")
 def main(config: DictConfig) -> None:
     """Write `count` pictures, of seeds `seed`, `seed` + 1, ..., one file each and a grid."""
-    from zerosum import generating
+    from zerosum.commands.sample import sample
 
     with explained(CONF):
         what = config.checkpoint, config.count, config.seed, config.output
-        print(generating.write(Path(config.run), *what, config.trusted))
+        print(sample(Path(config.run), *what, config.trusted))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Train a GAN: python train.py model=dcgan loss=nonsat. Options: python train.py --help"""
 
 import os
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from zerosum.messages import explained, run_folder
-from zerosum.sweeping import refuse_processes
+from zerosum.commands.messages import explained, run_folder
+from zerosum.commands.sweeps import refuse_processes
 
 OmegaConf.register_new_resolver("run_folder", run_folder)
 
@@ -30,18 +31,19 @@ def main(config: DictConfig) -> float | None:
 
 def run(config: DictConfig, overrides: list[str]) -> float | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
-    from zerosum import requeueing, resuming
-    from zerosum.callbacks.preempt import leave_if_stopped
-    from zerosum.experiment import train
+    from zerosum.experiment.train import train
+    from zerosum.runs import resume
 
     if config.resume == "auto":
-        evaluate = requeueing.start_or_go_on(config)
+        outcome = resume.start_or_resume(config)
     elif config.resume is not None:
-        evaluate = resuming.resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
+        outcome = resume.resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
     else:
-        resuming.refuse_to_overwrite(Path(config.run.folder))
-        evaluate = train(config)
-    leave_if_stopped()
+        resume.refuse_to_overwrite(Path(config.run.folder))
+        outcome = train(config)
+    if outcome.stopped_by is not None:
+        sys.exit(128 + outcome.stopped_by)  # as if it had died of the signal: whoever started it can tell
+    evaluate = outcome.evaluate
     return evaluate.objective(config.objective) if evaluate is not None and config.objective else None
 
 

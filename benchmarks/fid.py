@@ -24,7 +24,7 @@ from training_speed import processor
 
 from zerosum.data.synthetic import Synthetic
 from zerosum.evaluation.frechet import FrechetDistance, Gaussian, frechet_distance, trace_of_root
-from zerosum.features.inception import InceptionFeatures
+from zerosum.evaluation.features.inception import InceptionFeatures
 
 SIZE = 2048
 PICTURES = 100

@@ -102,7 +102,7 @@ def said(outcomes: dict[str, str], found: dict[str, str]) -> str:
 
 def gone_on(run: Path) -> str:
     try:
-        resuming.resume(run, [f"run.images={damaged_runs.IMAGES + 16}"])
+        resume.resume(run, [f"run.images={damaged_runs.IMAGES + 16}"])
     except UserError:
         return "refused"
     return "as it was"

@@ -26,7 +26,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 SMALL = (
     *("dataset=synthetic", "features.steps=20", "protocol.n_fake=64", "callbacks.samples.frames=2", "trainer=cpu"),
-    *("callbacks.samples.count=4", "callbacks.checkpoint.every=32", "callbacks.record.every=64", "game.batch_size=16"),
+    *("callbacks.samples.count=4", "callbacks.checkpoint.every=32", "callbacks.curves.every=64", "training.batch_size=16"),
     *("callbacks.evaluate.every=640", "callbacks.overfitting.every=320", "seed=3"),
 )
 GAMES = {

@@ -92,7 +92,7 @@ class Transformed(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
-def plain() -> float:
+def validate() -> float:
     """One D step on real and fake, one G step, binary cross-entropy; D's gradients are made in G's step too."""
     generator, discriminator = networks("dcgan")
     adam = {"lr": 2e-4, "betas": (0.5, 0.999)}
@@ -129,9 +129,9 @@ def raw(task: str, bf16: bool = False) -> float:
     """Every trick, no framework."""
     from zerosum.data.mixtures import Ring
     from zerosum.data.synthetic import Synthetic
-    from zerosum.ema import ExponentialMovingAverage
-    from zerosum.losses import NonSaturating
-    from zerosum.process import keep_large_blocks
+    from zerosum.training.ema import ExponentialMovingAverage
+    from zerosum.gan.losses import NonSaturating
+    from zerosum.training.process import keep_large_blocks
 
     keep_large_blocks()
     generator, discriminator = (network.to(memory_format=torch.channels_last) for network in networks(task))
@@ -168,7 +168,10 @@ def zerosum(task: str, bf16: bool = False) -> float:
     from hydra import compose, initialize_config_dir
     from lightning import Callback
 
-    from zerosum import experiment
+    from zerosum.experiment.build import build
+    from zerosum.experiment.settings import validate
+    from zerosum.training.process import prepare_process
+    from zerosum.training.process import silence_libraries
 
     skipped, counted = STEPS[task]
     batch = BATCH[task]
@@ -198,12 +201,12 @@ def zerosum(task: str, bf16: bool = False) -> float:
                 f"callbacks.checkpoint.every={(skipped + counted // 2) * batch}",
             ],
         )
-        built = experiment.build(experiment.plain(config))
+        built = build(validate(config))
         clock = Clock()
         built.trainer.callbacks.append(clock)
-        experiment.hush()
-        experiment.prepare_process()
-        built.trainer.fit(built.gan, datamodule=built.data)
+        silence_libraries()
+        prepare_process()
+        built.trainer.fit(built.module, datamodule=built.data)
     return counted * batch / clock.seconds
 
 
@@ -262,6 +265,6 @@ if __name__ == "__main__":
     if "--one" in sys.argv:
         task, contestant = sys.argv[2:]
         kind, _, precision = contestant.partition("-")
-        print(plain() if kind == "plain" else globals()[kind](task, precision == "bf16"))
+        print(validate() if kind == "plain" else globals()[kind](task, precision == "bf16"))
     else:
         main()

@@ -17,9 +17,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from torch import Tensor
 from torch.func import vmap
 
-from zerosum import losses
-from zerosum.fgan import FGAN
-from zerosum.losses import AdversarialLoss
+from zerosum.gan import losses
+from zerosum.gan.fgan import FGAN
+from zerosum.gan.losses import AdversarialLoss
 
 PICTURE = Path(__file__).parent / "images" / "loss_gradients.png"
 LOGITS = torch.linspace(-9.2, 9.2, 2001, dtype=torch.float64)  # D from 1e-4 to 1 - 1e-4

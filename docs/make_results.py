@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from PIL import Image
 
-from zerosum import experiment, sampling
-from zerosum.callbacks.samples import film
-from zerosum.pictures import captioned, grid
-from zerosum.sampling import from_uint8
+from zerosum.runs.load import load
+from zerosum.runs.load import load_dataset
+from zerosum import sampling
+from zerosum.training.callbacks.samples import film
+from zerosum.drawing.grid import captioned, grid
+from zerosum.pixels import from_uint8
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +45,7 @@ def protocol(card: dict[str, Any]) -> str:
 
 def picture(run: Path) -> Image.Image:
     """Samples of best.ckpt, seeds 0 to 63, beside the first 64 training pictures."""
-    gan, dataset = experiment.load(run), experiment.load_dataset(run)
+    gan, dataset = load(run), load_dataset(run)
     samples = torch.cat([batch.cpu() for batch in sampling.images(gan, range(64))])
     real = from_uint8(next(iter(dataset.batches("train", 64))))
     halves = [

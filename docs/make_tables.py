@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zerosum import comparison
+from zerosum.report import compare as comparison
 
 ROOT = Path(__file__).parents[1]
 TITLES = {

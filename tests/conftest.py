@@ -9,19 +9,19 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import zerosum.messages
+import zerosum.commands.messages
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 torch.set_num_threads(1)
-OmegaConf.register_new_resolver("run_folder", zerosum.messages.run_folder, replace=True)
+OmegaConf.register_new_resolver("run_folder", zerosum.commands.messages.run_folder, replace=True)
 
 TINY = (
     "dataset=synthetic",
     "model.base_channels=8",
     "model.latent_dim=8",
-    "game.batch_size=16",
+    "training.batch_size=16",
     "features.steps=20",
     "protocol.n_fake=64",
     "callbacks.samples.count=4",

@@ -74,8 +74,8 @@ FLOATS = (math.nan, math.inf, -math.inf, 1e308, -1.0, 0.5, 1e-320)
 WORDS = (
     *("", "???", "null", "~", "a", "\0", "\n", "../..", "/", "cpu", "x" * 3000, "\U0001f600", "1e9", "[", "${seed}"),
     *("${oc.env:HOME}", "${", "$", "os.system", "builtins.eval", "functools.partial", "zerosum.files.os.system"),
-    *("zerosum.models.mlp.Generator", "zerosum.models.dcgan.Generator", "zerosum.losses.Hinge", "torch.optim.SGD"),
-    *("zerosum.experiment.make", "zerosum.data.digits.Digits", "zerosum.data.mixtures.Grid", "lightning.Trainer"),
+    *("zerosum.models.mlp.Generator", "zerosum.models.dcgan.Generator", "zerosum.gan.losses.Hinge", "torch.optim.SGD"),
+    *("zerosum.experiment.build.make", "zerosum.data.digits.Digits", "zerosum.data.mixtures.Grid", "lightning.Trainer"),
 )
 KEYS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_", "folder", "width", "x", "", "1", "a.b", "${x}")
 

@@ -15,11 +15,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from zerosum import experiment, resuming
-from zerosum.comparison import runs
+from zerosum.experiment.train import train
+from zerosum.runs.load import load
+from zerosum.runs.load import load_dataset
+from zerosum.runs import resume
+from zerosum.report.compare import runs
 from zerosum.errors import UserError
 
-OPTIONS = ("dataset=ring", "model=mlp", "protocol=modes", "protocol.n_fake=32", "game.batch_size=16", "trainer=cpu")
+OPTIONS = ("dataset=ring", "model=mlp", "protocol=points10k", "protocol.n_fake=32", "training.batch_size=16", "trainer=cpu")
 SMALL = [f"model.{player}.{option}" for player in ("generator", "discriminator") for option in ("width=8", "depth=1")]
 FILES = {
     "config.yaml": ("load best", "load_dataset", "resume", "compare"),
@@ -36,7 +39,7 @@ def made(folder: Path) -> Path:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", [*OPTIONS, *SMALL, "callbacks.samples.frames=1"])
     config.run = {"images": IMAGES, "name": "test", "folder": str(folder)}
-    experiment.train(OmegaConf.create(config))
+    train(OmegaConf.create(config))
     return folder
 
 
@@ -59,7 +62,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         run = made(folder / "run")
         self.files = {name: (run / name).read_bytes() for name in FILES}
-        self.whole = {name: experiment.load(run, name).cpu().state_dict() for name in ("best", "last")}
+        self.whole = {name: load(run, name).cpu().state_dict() for name in ("best", "last")}
         self.run = folder / "damaged"
 
     def opened(self, name: str, content: bytes) -> dict[str, str]:
@@ -75,10 +78,10 @@ class Folder:
         """Everything that reads a run folder, each saying whether it read what was written."""
         run = self.run
         return {
-            "load best": lambda: equal(experiment.load(run, "best").cpu().state_dict(), self.whole["best"]),
-            "load last": lambda: equal(experiment.load(run, "last").cpu().state_dict(), self.whole["last"]),
-            "load_dataset": lambda: bool(experiment.load_dataset(run).image_shape),
-            "resume": lambda: isinstance(resuming.prepared(run, [f"run.images={2 * IMAGES}"]), dict),
+            "load best": lambda: equal(load(run, "best").cpu().state_dict(), self.whole["best"]),
+            "load last": lambda: equal(load(run, "last").cpu().state_dict(), self.whole["last"]),
+            "load_dataset": lambda: bool(load_dataset(run).sample_shape),
+            "resume": lambda: isinstance(resume.prepared(run, [f"run.images={2 * IMAGES}"]), dict),
             "compare": lambda: len(runs.read([run])[0]) == 1,
         }
 

@@ -11,11 +11,12 @@ from omegaconf import OmegaConf
 from torch import nn
 
 import zerosum.distributed
-from zerosum import augment, transforms
-from zerosum.augment import Ada, Augmentation, DiffAugment, InstanceNoise
+from zerosum.gan import augment
+from zerosum.gan import transforms
+from zerosum.gan.augment import ADA, Augmentation, DiffAugment, InstanceNoise
 from zerosum.errors import UserError
-from zerosum.preflight import checked
-from zerosum.regularizers import R1, Scored
+from zerosum.experiment.schema import check
+from zerosum.gan.regularizers import R1, ScoredBatch
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "augment").glob("*.yaml"))
 MANY = 4000
@@ -32,7 +33,7 @@ def pictures(*shape: int) -> torch.Tensor:
 
 
 def everything(p: float = 1.0, **options) -> list[Augmentation]:
-    return [DiffAugment(), Ada(p=p, **options)]
+    return [DiffAugment(), ADA(p=p, **options)]
 
 
 # InstanceNoise
@@ -127,7 +128,7 @@ def test_diffaugment_does_what_its_policy_says_in_its_order():
     assert torch.equal(DiffAugment(["translation", "cutout"])(images), expected)
 
 
-# Ada's geometry
+# ADA's geometry
 
 
 def read_at(position: float, size: int) -> list[tuple[int, float]]:
@@ -156,7 +157,7 @@ def test_pictures_are_read_where_the_matrix_says(name):
     images = pictures(6, 2, 7, 10)
     matrices = transforms.GEOMETRY[name](images)
     expected = [warped(*pair) for pair in zip(images.numpy(), matrices.numpy(), strict=True)]
-    np.testing.assert_allclose(transforms.moved(images, [matrices]).numpy(), expected, atol=1e-9)
+    np.testing.assert_allclose(transforms.apply_geometry(images, [matrices]).numpy(), expected, atol=1e-9)
 
 
 def test_quarter_turns_and_flips_are_torch_s():
@@ -165,7 +166,7 @@ def test_quarter_turns_and_flips_are_torch_s():
         (transforms.quarter_turns, [images.rot90(turns, (2, 3)) for turns in range(4)]),
         (transforms.flip, [images, images.flip(3)]),
     ]:
-        changed = transforms.moved(images, [change(images)])
+        changed = transforms.apply_geometry(images, [change(images)])
         same = torch.stack([(changed - result).abs().amax((1, 2, 3)) < 1e-9 for result in results])
         assert (same.sum(0) == 1).all()
         assert (same.sum(1) > 200 / len(results) * 0.6).all()  # each as often as the others
@@ -181,7 +182,7 @@ def test_ada_translation_is_by_whole_pixels_up_to_an_eighth():
     ]
     torch.manual_seed(0)
     pictures(200, 1, 16, 24)
-    changed = transforms.moved(images, [transforms.translation(images)])
+    changed = transforms.apply_geometry(images, [transforms.translation(images)])
     np.testing.assert_allclose(changed.numpy(), expected, atol=1e-9)
 
 
@@ -199,18 +200,18 @@ def test_scaling_and_rotation_have_the_paper_s_distributions():
 def test_the_first_matrix_is_applied_first():
     images = pictures(8, 1, 6, 6)
     matrices = [transforms.quarter_turns(images), transforms.flip(images)]
-    expected = transforms.moved(transforms.moved(images, matrices[:1]), matrices[1:])
-    torch.testing.assert_close(transforms.moved(images, matrices), expected)
+    expected = transforms.apply_geometry(transforms.apply_geometry(images, matrices[:1]), matrices[1:])
+    torch.testing.assert_close(transforms.apply_geometry(images, matrices), expected)
 
 
-# Ada's colors
+# ADA's colors
 
 
 def in_turn(name: str, seed: int = 1, channels: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Pictures, the same with their colors changed, and the amounts: the same draws, made again."""
     images = pictures(50, channels, 4, 4)
     torch.manual_seed(seed)
-    changed = transforms.recolored(images, [transforms.COLORS[name](images)])
+    changed = transforms.apply_color(images, [transforms.COLORS[name](images)])
     torch.manual_seed(seed)
     return images, changed, torch.randn(50, dtype=torch.float64)[:, None, None, None]
 
@@ -245,7 +246,7 @@ def test_hue_turns_colors_about_the_gray_axis():
     angles = math.pi * (2 * torch.rand(50, dtype=torch.float64) - 1)
     cross = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=torch.float64) / 3**0.5
     torch.testing.assert_close(matrices[:, :3, :3], torch.linalg.matrix_exp(angles[:, None, None] * cross))
-    changed = transforms.recolored(images, [matrices])
+    changed = transforms.apply_color(images, [matrices])
     torch.testing.assert_close(changed, torch.einsum("bij,bjhw->bihw", matrices[:, :3, :3], images))
     torch.testing.assert_close(changed.mean(1), images.mean(1))
 
@@ -255,24 +256,24 @@ def test_colors_are_changed_in_the_table_s_order_and_gray_like_equal_channels():
     matrices = [change(images) for change in transforms.COLORS.values()]
     one_by_one = equal = images.repeat(1, 3, 1, 1)
     for matrix in matrices:
-        one_by_one = transforms.recolored(one_by_one, [matrix])
-    torch.testing.assert_close(transforms.recolored(equal, matrices), one_by_one)
-    torch.testing.assert_close(transforms.recolored(images, matrices), one_by_one.mean(1, keepdim=True))
+        one_by_one = transforms.apply_color(one_by_one, [matrix])
+    torch.testing.assert_close(transforms.apply_color(equal, matrices), one_by_one)
+    torch.testing.assert_close(transforms.apply_color(images, matrices), one_by_one.mean(1, keepdim=True))
 
 
 def test_colors_of_two_channels_are_refused():
     with pytest.raises(UserError, match="2 channels"):
-        Ada(p=1.0)(pictures(4, 2, 8, 8))
-    Ada(["rotation"], p=1.0)(pictures(4, 2, 8, 8))
+        ADA(p=1.0)(pictures(4, 2, 8, 8))
+    ADA(["rotation"], p=1.0)(pictures(4, 2, 8, 8))
 
 
-# Ada's probability
+# ADA's probability
 
 
 def test_p_is_the_share_of_pictures_an_operation_is_applied_to():
     images = pictures(MANY, 1, 2, 3)
     for p in (0.0, 0.3, 1.0):
-        changed = Ada(["brightness"], p=p)(images)
+        changed = ADA(["brightness"], p=p)(images)
         share = (changed != images).flatten(1).any(1).double().mean().item()
         assert abs(share - p) <= 4 * math.sqrt(p * (1 - p) / MANY)
 
@@ -280,70 +281,70 @@ def test_p_is_the_share_of_pictures_an_operation_is_applied_to():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_p_of_0_is_the_identity_to_the_last_bit(channels):
     images = pictures(16, channels, 13, 11).float()
-    assert torch.equal(Ada(p=0.0)(images), images)
+    assert torch.equal(ADA(p=0.0)(images), images)
 
 
 def test_operations_are_drawn_independently():
     images = pictures(MANY, 1, 4, 4)
-    changed = (Ada(["rotation", "brightness"], p=0.5)(images) != images).flatten(1).any(1).double().mean().item()
+    changed = (ADA(["rotation", "brightness"], p=0.5)(images) != images).flatten(1).any(1).double().mean().item()
     assert abs(changed - 0.75) < 0.03
 
 
 def test_p_climbs_by_images_over_ramp_while_d_is_too_sure_of_reals():
-    ada = Ada(ramp=1000, every=4)
+    ada = ADA(ramp=1000, every=4)
     sure = torch.tensor([5.0, 0.1, 3.0, 2.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0])  # r = 0.8
     for turn in range(8):
         ada.observe(sure, 25)
-        assert ada.probability == pytest.approx(0.1 * ((turn + 1) // 4))  # 4 * 25 / 1000
+        assert ada.curves()["augment/probability"] == pytest.approx(0.1 * ((turn + 1) // 4))  # 4 * 25 / 1000
     unsure = torch.tensor([5.0, 5.0, 5.0, -0.1])  # r = 0.5, though the mean logit is high
     for turn in range(4):
         ada.observe(unsure, 50)
-        assert ada.probability == pytest.approx(0.2 if turn < 3 else 0.0)
+        assert ada.curves()["augment/probability"] == pytest.approx(0.2 if turn < 3 else 0.0)
 
 
-def test_p_is_judged_by_all_turns_since_it_last_moved():
-    ada = Ada(target=0.0, ramp=100, every=2)
+def test_p_is_judged_by_all_turns_since_it_last_apply_geometry():
+    ada = ADA(target=0.0, ramp=100, every=2)
     for logits in ([1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]):
         ada.observe(torch.tensor(logits), 10)
         # r = 1/2: up; r = 0, on target: as it is; r = -1/2: down
-    assert ada.probability == 0.0
+    assert ada.curves()["augment/probability"] == 0.0
     ada.observe(torch.ones(2), 10)
     ada.observe(torch.ones(2), 10)
-    assert ada.probability == pytest.approx(0.2)
+    assert ada.curves()["augment/probability"] == pytest.approx(0.2)
 
 
 def test_p_stays_a_probability():
-    ada = Ada(p=0.9, ramp=10, every=1)
+    ada = ADA(p=0.9, ramp=10, every=1)
     ada.observe(torch.ones(4), 5)
-    assert ada.probability == 1.0
+    assert ada.curves()["augment/probability"] == 1.0
     for _ in range(3):
         ada.observe(-torch.ones(4), 5)
-    assert ada.probability == 0.0
+    assert ada.curves()["augment/probability"] == 0.0
 
 
 def test_without_a_target_p_stays_where_it_is():
-    ada = Ada(p=0.25, target=None, every=1)
+    ada = ADA(p=0.25, target=None, every=1)
     ada.observe(torch.ones(4), 10_000)
-    assert ada.probability == 0.25
+    assert ada.curves()["augment/probability"] == 0.25
 
 
 def test_ada_goes_on_from_its_state_between_two_adjustments():
-    first, second = Ada(ramp=1000), Ada(ramp=1000)
+    first, second = ADA(ramp=1000), ADA(ramp=1000)
     for _ in range(6):
         first.observe(torch.ones(4), 25)
     second.load_state_dict(first.state_dict())
     for ada in (first, second):
         for _ in range(2):
             ada.observe(torch.ones(4), 25)
-        assert ada.probability == pytest.approx(0.2)
+        assert ada.curves()["augment/probability"] == pytest.approx(0.2)
 
 
 def test_ada_judges_by_all_processes(monkeypatch):
-    monkeypatch.setattr(zerosum.distributed, "world", lambda: (0, 2))
+    monkeypatch.setattr(zerosum.distributed, "rank_and_world_size", lambda: (0, 2))
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(0.0))  # the other's r is 0
-    ada = Ada(ramp=1000, every=1, p=0.5)
+    ada = ADA(ramp=1000, every=1, p=0.5)
     ada.observe(torch.ones(4), 100)  # r = 1/2 < 0.6
-    assert ada.probability == pytest.approx(0.4)
+    assert ada.curves()["augment/probability"] == pytest.approx(0.4)
 
 
 def test_other_augmentations_observe_nothing():
@@ -377,7 +378,7 @@ def test_r1_goes_through_augmentations_to_the_weights(augmentation):
     w = torch.randn(3 * 8 * 8, dtype=torch.float64, requires_grad=True)
     images = pictures(3, 3, 8, 8).requires_grad_()
     function = alike(augmentation)
-    value = R1(1.0).penalty(None, Scored(images, function(images).flatten(1) @ w), None)
+    value = R1(1.0).penalty(None, ScoredBatch(images, function(images).flatten(1) @ w), None)
     (gradient,) = torch.autograd.grad(value, w)
     # The augmentation is affine, A x + b: R1 is E |A^T w|^2 / 2.
     jacobian = torch.autograd.functional.jacobian(lambda x: function(x).flatten(1), images.detach())
@@ -402,7 +403,7 @@ def test_shape_is_kept_and_range_where_colors_are_not_changed(channels, p):
     images = pictures(16, channels, 16, 12)
     for augmentation in everything(p):
         assert augmentation(images).shape == images.shape
-    for augmentation in (DiffAugment(["translation", "cutout"]), Ada(list(transforms.GEOMETRY), p=p)):
+    for augmentation in (DiffAugment(["translation", "cutout"]), ADA(list(transforms.GEOMETRY), p=p)):
         assert augmentation(images).abs().max() <= 1 + 1e-9
 
 
@@ -420,9 +421,9 @@ def test_bfloat16_training_augments_in_float32():
     "make",
     [
         lambda: DiffAugment(["colour"]),
-        lambda: Ada(["rotate"]),
-        lambda: Ada(p=1.5),
-        lambda: Ada(every=0),
+        lambda: ADA(["rotate"]),
+        lambda: ADA(p=1.5),
+        lambda: ADA(every=0),
     ],
 )
 def test_impossible_options_are_refused(make):
@@ -432,7 +433,7 @@ def test_impossible_options_are_refused(make):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_builds_an_augmentation(path):
-    node = checked(OmegaConf.to_container(OmegaConf.load(path)))
+    node = check(OmegaConf.to_container(OmegaConf.load(path)))
     if path.stem == "none":
         assert node == {}
         return

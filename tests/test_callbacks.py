@@ -11,12 +11,18 @@ import torch
 from lightning import Callback
 from PIL import Image
 
-from zerosum import experiment, generating, measuring, resuming
-from zerosum.callbacks.checkpoint import Checkpoint, save
-from zerosum.callbacks.samples import Samples
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
+from zerosum.experiment.train import train
+from zerosum.runs.load import load
+from zerosum.commands.sample import sample
+from zerosum.commands.evaluate import evaluate
+from zerosum.runs import resume
+from zerosum.training.callbacks.checkpoint import Checkpoint, save
+from zerosum.training.callbacks.samples import Samples
 from zerosum.errors import UserError
-from zerosum.files import saved_whole
-from zerosum.loggers import CsvLogger, run_id, wandb_logger
+from zerosum.files import save_whole
+from zerosum.training.loggers import CSVLogger, run_id, wandb_logger
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +35,11 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose(
-            "config", [*TINY, "run.images=320", "callbacks.evaluate.every=160", "callbacks.record.every=80"]
+            "config", [*TINY, "run.images=320", "callbacks.evaluate.every=160", "callbacks.curves.every=80"]
         )
     config.run = {"images": 320, "name": "test", "folder": str(folder / "run")}
     config.dataset.root = str(folder / "data")
-    experiment.train(OmegaConf.create(config))
+    train(OmegaConf.create(config))
     return folder / "run"
 
 
@@ -84,7 +90,7 @@ def test_pictures_start_before_training_and_end_in_a_film(run):
 
 def test_evaluate_gives_the_same_numbers_again(run):
     report = json.loads((run / "metrics.json").read_text())
-    measuring.write(run, "last")
+    evaluate(run, "last")
     again = json.loads((run / "evaluation_last.json").read_text())
     assert again["values"] == report["last"]["values"]
     assert {**again["card"], "seconds": 0} == {**report["last"]["card"], "seconds": 0, "checkpoint": "last"}
@@ -92,10 +98,10 @@ def test_evaluate_gives_the_same_numbers_again(run):
 
 
 def test_evaluate_measures_the_generator_itself_and_by_other_metrics(run):
-    fid = {"fid": {"_target_": "zerosum.evaluation.distances.Fid"}}
-    kid = {"kid": {"_target_": "zerosum.evaluation.distances.Kid"}}
-    near = {"memorization": {"_target_": "zerosum.evaluation.neighbours.Memorization"}}
-    measuring.write(run, "last", "raw", {"metrics": {**fid, **kid, **near}})
+    fid = {"fid": {"_target_": "zerosum.evaluation.distribution_metrics.FID"}}
+    kid = {"kid": {"_target_": "zerosum.evaluation.distribution_metrics.KID"}}
+    near = {"memorization": {"_target_": "zerosum.evaluation.neighbour_metrics.Memorization"}}
+    evaluate(run, "last", "raw", {"metrics": {**fid, **kid, **near}})
     raw = json.loads((run / "evaluation_last_raw.json").read_text())
     average = json.loads((run / "metrics.json").read_text())["last"]
     assert list(raw["values"]) == ["fid", "kid", "kid_std", "memorization"] and raw["card"]["weights"] == "raw"
@@ -103,12 +109,12 @@ def test_evaluate_measures_the_generator_itself_and_by_other_metrics(run):
     with Image.open(run / "evaluation_last_raw_nearest.png") as sheet:
         assert sheet.width > sheet.height
     with pytest.raises(UserError, match="best, last or previous"):
-        measuring.write(run, "newest")
+        evaluate(run, "newest")
 
 
 def test_samples_are_functions_of_their_seeds(run, tmp_path):
-    generating.write(run, "last", 5, 0, str(tmp_path / "five"))
-    generating.write(run, "last", 2, 3, str(tmp_path / "two"))
+    sample(run, "last", 5, 0, str(tmp_path / "five"))
+    sample(run, "last", 2, 3, str(tmp_path / "two"))
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["000003.png", "000004.png", "grid.png"]
     for name in ("000003.png", "000004.png"):
         assert Image.open(tmp_path / "five" / name).tobytes() == Image.open(tmp_path / "two" / name).tobytes()
@@ -116,29 +122,29 @@ def test_samples_are_functions_of_their_seeds(run, tmp_path):
 
 def test_resuming_a_finished_run_says_so(run):
     with pytest.raises(UserError, match="is finished: it has seen 320 of 320 images"):
-        resuming.resume(run, ["resume=x"])
+        resume.resume(run, ["resume=x"])
 
 
 def test_resuming_lists_what_differs_and_refuses(run, tiny):
-    overrides = ["loss=minimax", "optimizer.lr=0.5", "game.batch_size=16"]
+    overrides = ["loss=minimax", "optimizer.lr=0.5", "training.batch_size=16"]
     composed_again = tiny(*overrides, "run.images=640")
     with pytest.raises(UserError) as refusal:
-        resuming.prepared(run, ["resume=x", *overrides, "run.images=640"], (), composed_again)
+        resume.prepared(run, ["resume=x", *overrides, "run.images=640"], (), composed_again)
     message = str(refusal.value)
-    assert "loss._target_=zerosum.losses.Minimax instead of zerosum.losses.NonSaturating" in message
+    assert "loss._target_=zerosum.gan.losses.Minimax instead of zerosum.gan.losses.NonSaturating" in message
     assert "optimizer.lr=0.5 instead of 0.0002" in message
     assert "resume_force=true" in message and "batch_size" not in message
 
 
 def test_resuming_with_force_takes_the_new_config(run, tiny):
     overrides = ["loss=minimax", "run.images=640"]
-    typed = resuming.prepared(run, overrides, (), tiny(*overrides), force=True)
+    typed = resume.prepared(run, overrides, (), tiny(*overrides), force=True)
     assert typed["loss"]["_target_"].endswith("Minimax") and typed["run"]["images"] == 640
 
 
 def test_a_preset_is_compared_as_a_whole(run, tiny):
     with pytest.raises(UserError, match=r"regularizer\.r1\.weight=1\.0 instead of None"):
-        resuming.prepared(run, ["experiment=digits"], (), tiny("regularizer=r1"))
+        resume.prepared(run, ["experiment=digits"], (), tiny("regularizer=r1"))
 
 
 @pytest.fixture
@@ -158,32 +164,32 @@ def test_from_a_damaged_last_checkpoint_the_one_before_it_is_used(copied, damage
     if damage == "gone":
         last.unlink()
     options = ["run.images=640", f"dataset.root={copied.parent / 'data'}"]
-    assert resuming.prepared(copied, options)["run"]["images"] == 640
+    assert resume.prepared(copied, options)["run"]["images"] == 640
     assert f"Going on from {previous}, at 320 images" in caplog.text
-    assert resuming.put_in_place(copied) == previous
+    assert resume.put_in_place(copied) == previous
     assert (copied / "damaged.ckpt").exists() == (damage == "cut")
     assert not last.exists() and previous.read_bytes() == whole
 
 
 def test_two_checkpoints_are_kept_and_none_of_broken_weights(tiny, tmp_path, caplog):
     trained = tmp_path / "run"
-    experiment.train(tiny("run.images=64", "callbacks.checkpoint.every=32", "~callbacks.evaluate"))
+    train(tiny("run.images=64", "callbacks.checkpoint.every=32", "~callbacks.evaluate"))
     seen = [torch.load(trained / f"{name}.ckpt", weights_only=True)["images_seen"] for name in ("previous", "last")]
     assert seen == [32, 64]
     before = (trained / "last.ckpt").read_bytes()
-    built = experiment.build(experiment.plain(tiny("run.images=64")))
+    built = build(validate(tiny("run.images=64")))
     with torch.no_grad():
-        next(built.gan.generator.parameters()).fill_(float("nan"))
-    Checkpoint(str(trained)).save_last(built.trainer, built.gan)
+        next(built.module.generator.parameters()).fill_(float("nan"))
+    Checkpoint(str(trained)).save_last(built.trainer, built.module)
     assert (trained / "last.ckpt").read_bytes() == before
     assert "no checkpoint is saved" in caplog.text
 
 
 def test_a_run_is_not_overwritten_but_a_failed_start_may_be(run, tmp_path):
     with pytest.raises(UserError, match="already holds a run"):
-        resuming.refuse_to_overwrite(run)
+        resume.refuse_to_overwrite(run)
     (tmp_path / "config.yaml").write_text("")
-    resuming.refuse_to_overwrite(tmp_path)
+    resume.refuse_to_overwrite(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off"])
@@ -191,7 +197,7 @@ def test_a_damaged_checkpoint_is_named(run, tmp_path, content):
     (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
     (tmp_path / "best.ckpt").write_bytes(content)
     with pytest.raises(UserError, match=r"best.ckpt cannot be read .* damaged"):
-        experiment.load(tmp_path)
+        load(tmp_path)
 
 
 def test_a_checkpoint_of_another_model_is_named(run, tmp_path):
@@ -199,27 +205,27 @@ def test_a_checkpoint_of_another_model_is_named(run, tmp_path):
     (tmp_path / "config.yaml").write_text(config)
     (tmp_path / "best.ckpt").write_bytes((run / "best.ckpt").read_bytes())
     with pytest.raises(UserError, match="holds another model"):
-        experiment.load(tmp_path)
+        load(tmp_path)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
-        experiment.load(tmp_path)
+        load(tmp_path)
 
 
 def test_ctrl_c_stops_after_the_step_and_the_run_resumes_to_the_same_end(tiny, tmp_path):
     straight, stopped = (tiny("run.images=160", "~callbacks.evaluate") for _ in range(2))
     straight.run.folder, stopped.run.folder = str(tmp_path / "straight"), str(tmp_path / "stopped")
-    experiment.train(straight)
-    typed = experiment.plain(stopped)
+    train(straight)
+    typed = validate(stopped)
     typed["callbacks"]["interrupt"] = {"_target_": f"{__name__}.Interrupt"}
     built_before = signal.getsignal(signal.SIGINT)
-    experiment.train(typed)
+    train(typed)
     assert signal.getsignal(signal.SIGINT) == built_before
     assert torch.load(tmp_path / "stopped/last.ckpt", weights_only=True)["images_seen"] == 64
     config = (tmp_path / "stopped/config.yaml").read_text()
     (tmp_path / "stopped/config.yaml").write_text(config.replace(f"{__name__}.Interrupt", "lightning.Callback"))
-    resuming.resume(tmp_path / "stopped", [f"dataset.root={tmp_path / 'data'}"], trusted="lightning")
+    resume.resume(tmp_path / "stopped", [f"dataset.root={tmp_path / 'data'}"], trusted="lightning")
     one, other = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("straight", "stopped"))
     for name, value in one["state_dict"].items():
         assert torch.equal(value, other["state_dict"][name]), name
@@ -241,10 +247,10 @@ def test_frames_are_dense_at_first():
 
 
 def test_resumed_curves_drop_what_came_after_the_checkpoint(tmp_path):
-    first = CsvLogger(str(tmp_path))
+    first = CSVLogger(str(tmp_path))
     for images in (100, 200, 300):
         first.log_metrics({"images": images, "loss": images / 100})
-    resumed = CsvLogger(str(tmp_path))
+    resumed = CSVLogger(str(tmp_path))
     resumed.log_metrics({"images": 250, "loss": 9, "fid": 1})
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [(row["images"], row["loss"], row["fid"]) for row in rows] == [
@@ -263,7 +269,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(UserError, match=r"No space left on device.*make room"):
-        saved_whole(path, full)
+        save_whole(path, full)
     assert path.read_text() == "good" and list(tmp_path.iterdir()) == [path]
 
 
@@ -300,7 +306,7 @@ def test_a_resumed_run_goes_on_with_its_wandb_run(tmp_path):
 def test_wandb_logs_offline_against_images(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.chdir(tmp_path)
-    experiment.train(tiny("run.images=64", "logger=wandb", "callbacks.record.every=32"))
+    train(tiny("run.images=64", "logger=wandb", "callbacks.curves.every=32"))
     (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
     assert list(folder.glob("*.wandb")) and list(folder.rglob("samples*.png"))
     assert (tmp_path / "run" / "metrics.csv").exists()

@@ -4,13 +4,15 @@ import pytest
 import torch
 from conftest import ROOT
 
-from zerosum import experiment
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
+from zerosum.training.process import silence_libraries
 from zerosum.errors import UserError
 
 LOSSES = sorted(path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml"))
 REGULARIZERS = sorted(path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml"))
 AUGMENTATIONS = sorted(path.stem for path in (ROOT / "conf" / "augment").glob("*.yaml"))
-QUICK = ("dataset=synthetic", "model=mlp", "model.width=16", "game.batch_size=8", "run.images=24", "trainer=cpu")
+QUICK = ("dataset=synthetic", "model=mlp", "model.width=16", "training.batch_size=8", "run.images=24", "trainer=cpu")
 
 SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "record", "checkpoint", "progress")] + [
     "~logger.csv"
@@ -20,12 +22,12 @@ SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "record", "ch
 def trained(composed, *options):
     """A GAN after three steps."""
     config = composed(*QUICK, *SILENT, *options)
-    built = experiment.build(experiment.plain(config))
-    experiment.hush()
-    built.trainer.fit(built.gan, datamodule=built.data)
-    assert built.gan.images_seen == 24
-    assert all(weight.isfinite().all() for weight in built.gan.parameters())
-    return built.gan
+    built = build(validate(config))
+    silence_libraries()
+    built.trainer.fit(built.module, datamodule=built.data)
+    assert built.module.images_seen == 24
+    assert all(weight.isfinite().all() for weight in built.module.parameters())
+    return built.module
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -65,17 +67,17 @@ def test_unrolling_works_through_spectral_norm(composed):
         (["augment=ada", "loss=wasserstein"], "sign of D's logits"),
         (["augment=diffaugment", "dataset=ring"], "change pictures"),
         (["regularizer=bcr", "dataset=grid"], "change pictures"),
-        (["game.pack=3"], "game.pack=3 does not divide game.batch_size=64"),
+        (["game.pack=3"], "game.pack=3 does not divide training.batch_size=64"),
         (["loss.smooth=[0.1,0.1]"], "Two-sided smoothing"),
     ],
 )
 def test_what_means_nothing_is_refused_when_the_config_is_read(composed, options, reason):
     with pytest.raises(UserError, match=reason):
-        experiment.build(experiment.plain(composed(*options)))
+        build(validate(composed(*options)))
 
 
 def test_annealing_is_a_named_callback_and_adas_probability_is_logged(composed):
-    from zerosum.callbacks.record import curves
+    from zerosum.training.callbacks.curves import curves
 
     options = ("callbacks=[default,anneal]", "callbacks.anneal.attribute=regularizers.r1.weight", "regularizer=r1")
     gan = trained(composed, *options, "augment=ada", "augment.every=1")
@@ -107,10 +109,10 @@ def test_every_loss_trains_with_every_regularizer_in_two_processes(tmp_path):
 
 
 def test_the_noise_of_two_processes_is_that_of_one(composed, monkeypatch):
-    gan = experiment.build(experiment.plain(composed(*QUICK))).gan
+    gan = build(validate(composed(*QUICK))).gan
     whole = gan.noise(5, 8)
     halves = []
     for rank in range(2):
-        monkeypatch.setattr("zerosum.gan.world", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr("zerosum.gan.gan.rank_and_world_size", lambda rank=rank: (rank, 2))
         halves.append(gan.noise(5, 4))
     assert torch.equal(torch.cat(halves), whole) and not torch.equal(*halves)

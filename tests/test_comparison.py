@@ -12,24 +12,24 @@ from conftest import ROOT
 from omegaconf import OmegaConf
 from PIL import Image
 
-from zerosum import comparison
-from zerosum.comparison.chart import picture
-from zerosum.comparison.curves import curves
-from zerosum.comparison.naming import differences
-from zerosum.comparison.runs import COURSE, read, shared_protocol
-from zerosum.comparison.settings import settings
+from zerosum.report import compare as comparison
+from zerosum.report.chart import picture
+from zerosum.report.curves import curves
+from zerosum.report.run_names import differences
+from zerosum.report.measured_runs import COURSE, read, shared_protocol
+from zerosum.report.grouping import settings
 from zerosum.errors import UserError
 
 CARD = {"protocol": "frechet", "n_fake": 10_000, "features_hash": "abc", "weights": "ema"}
-R1 = {"r1": {"_target_": "zerosum.regularizers.R1", "weight": 1.0}}
-R2 = {"r2": {"_target_": "zerosum.regularizers.R2", "weight": 1.0}}
+R1 = {"r1": {"_target_": "zerosum.gan.regularizers.R1", "weight": 1.0}}
+R2 = {"r2": {"_target_": "zerosum.gan.regularizers.R2", "weight": 1.0}}
 
 
 def fake(folder: Path, loss="Hinge", seed=0, fids=(100.0, 4.0), card=None, floor=1.0, regularizer=None, **keys) -> Path:
     """A run folder as train.py leaves it, measured every 1,000 images and 2 minutes."""
     folder.mkdir(parents=True)
     config = {
-        "loss": {"_target_": f"zerosum.losses.{loss}"},
+        "loss": {"_target_": f"zerosum.gan.losses.{loss}"},
         "regularizer": regularizer or {},
         "callbacks": {"samples": {"folder": str(folder), "title": folder.name}},
         "logger": {"csv": {"folder": str(folder)}},
@@ -107,7 +107,7 @@ def test_classes_speak_for_their_parameters_and_copies_are_said_once():
     def config(kind, weight, lr, **model):
         parts = {part: {"_target_": f"zerosum.models.{kind}.{part}", **model} for part in ("Generator", "Critic")}
         adam = {"_target_": "torch.optim.Adam", "lr": lr}
-        r1 = {"r1": {"_target_": "zerosum.regularizers.R1", "weight": weight}}
+        r1 = {"r1": {"_target_": "zerosum.gan.regularizers.R1", "weight": weight}}
         optimizer = {"lr": lr, "generator": adam, "discriminator": adam}
         return {"model": {**model, **parts}, "optimizer": optimizer, "regularizer": r1, "gamma": weight}
 
@@ -119,7 +119,7 @@ def test_classes_speak_for_their_parameters_and_copies_are_said_once():
     assert names == ["gamma=1, model.width=8", "model.width=16", "gamma=0.5"]
     assert usual == "gamma=1, model.width=8"
     assert differences([config("mlp", 1, 0.1), config("mlp", 1, 0.2)])[0] == ["optimizer.lr=0.1", "optimizer.lr=0.2"]
-    assert differences([{"augment": {}}, {"augment": {"_target_": "zerosum.augment.ADA", "p": 1}}])[0] == [
+    assert differences([{"augment": {}}, {"augment": {"_target_": "zerosum.gan.augment.ADA", "p": 1}}])[0] == [
         "augment=none",
         "augment=ADA",
     ]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from zerosum import experiment
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
 
 CONF = Path(__file__).parents[1] / "conf"
 SPECTRAL = ["model.spectral_norm=true"]
@@ -29,7 +30,7 @@ def test_every_option_composes_and_builds(composed, group, option, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     prefix = [] if (group, option) != ("trainer", "gpu") else ["trainer.accelerator=cpu"]
     config = composed(f"{group}={option}", *NEEDS.get((group, option), []), *prefix)
-    built = experiment.build(experiment.plain(config))
+    built = build(validate(config))
     assert built.run.images > 0
 
 
@@ -45,8 +46,8 @@ def test_every_preset_says_the_command_that_runs_it(group, option):
 
 
 def test_the_command_line_beats_a_preset_and_a_preset_beats_the_default(composed):
-    assert composed("experiment=ring").game.batch_size == 512
-    assert composed("experiment=ring", "game.batch_size=7").game.batch_size == 7
+    assert composed("experiment=ring").training.batch_size == 512
+    assert composed("experiment=ring", "training.batch_size=7").training.batch_size == 7
     assert composed("dataset=cifar10").features["_target_"].endswith("InceptionFeatures")
     assert composed("dataset=cifar10", "features=classifier").features["_target_"].endswith("ClassifierFeatures")
 

@@ -8,23 +8,23 @@ import torch
 
 from zerosum.data.digits import Digits
 from zerosum.data.mixtures import Grid, Ring
-from zerosum.data.pictures import ShuffledPictures, Split
+from zerosum.data.images import ShuffledImages, Split
 from zerosum.data.synthetic import Synthetic
-from zerosum.data.torchvision_sets import CIFAR10, MNIST, FashionMNIST, resized
+from zerosum.data.torchvision_datasets import CIFAR10, MNIST, FashionMNIST, resized
 from zerosum.errors import UserError
-from zerosum.sampling import from_uint8, to_uint8
+from zerosum.pixels import from_uint8, to_uint8
 
 CPU = torch.device("cpu")
 
 
-def numbered(count: int, flip: bool = False, seed: int = 0) -> ShuffledPictures:
+def numbered(count: int, flip: bool = False, seed: int = 0) -> ShuffledImages:
     """Pictures whose left pixel is their number."""
     images = np.zeros((count, 1, 2, 1), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(count)
-    return ShuffledPictures(Split(images, np.arange(count, dtype=np.int64)), seed, CPU, flip)
+    return ShuffledImages(Split(images, np.arange(count, dtype=np.int64)), seed, CPU, flip)
 
 
-def numbers(stream: ShuffledPictures, index: int, size: int, shard: slice | None = None) -> list[int]:
+def numbers(stream: ShuffledImages, index: int, size: int, shard: slice | None = None) -> list[int]:
     batch = stream.batch(index, size, shard or slice(0, size))
     assert batch.labels is not None
     assert to_uint8(batch.images)[:, 0, 0, 0].tolist() == batch.labels.tolist()

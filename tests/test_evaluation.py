@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from zerosum.data.mixtures import Ring
-from zerosum.data.pictures import PictureDataset, Split
+from zerosum.data.images import ImageDataset, Split
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
-from zerosum.evaluation.distances import Fid, FidByClass, Kid
-from zerosum.evaluation.modes import ModeCoverage, mode_figures
-from zerosum.evaluation.neighbours import Memorization
-from zerosum.evaluation.pictures import PictureProtocol
+from zerosum.evaluation.distribution_metrics import FID, FIDByClass, KID
+from zerosum.evaluation.mode_coverage import ModeCoverage, mode_figures
+from zerosum.evaluation.neighbour_metrics import Memorization
+from zerosum.evaluation.image_protocol import ImageProtocol
 from zerosum.evaluation.reference import Reference
-from zerosum.features import Seen
-from zerosum.sampling import from_uint8, to_uint8
+from zerosum.evaluation.features.extractor import FeatureOutput
+from zerosum.pixels import from_uint8, to_uint8
 
 
 class FirstPixels(nn.Module):
@@ -28,7 +28,7 @@ class FirstPixels(nn.Module):
     num_classes = None
 
     def forward(self, pictures):
-        return Seen(pictures.flatten(1)[:, :3].float(), None)
+        return FeatureOutput(pictures.flatten(1)[:, :3].float(), None)
 
 
 class Pixels:
@@ -42,7 +42,7 @@ class Pixels:
         return {"features": "pixels"}
 
 
-class Arrays(PictureDataset):
+class Arrays(ImageDataset):
     """Given pictures."""
 
     channels = 1
@@ -80,7 +80,7 @@ def frechet(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.fixture
 def protocol(tmp_path):
-    made = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200, batch_size=37)
+    made = ImageProtocol("pixels", Pixels(), {"fid": FID()}, n_fake=200, batch_size=37)
     made.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
     return made
 
@@ -103,7 +103,7 @@ def test_measuring_twice_gives_the_same_value_and_does_not_count_reals_twice(pro
 
 
 def test_real_features_are_read_from_the_cache_and_made_anew_for_other_pictures(protocol, tmp_path, monkeypatch):
-    again = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200, batch_size=10)
+    again = ImageProtocol("pixels", Pixels(), {"fid": FID()}, n_fake=200, batch_size=10)
     monkeypatch.setattr(Reference, "computed", lambda *_: pytest.fail("computed again"))
     again.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
     assert torch.equal(protocol.reference.real.features, again.reference.real.features)
@@ -120,7 +120,7 @@ def test_a_damaged_cache_is_made_anew_and_one_of_other_data_is_refused(protocol,
     path = cached_features(tmp_path)
     good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
-    again = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200)
+    again = ImageProtocol("pixels", Pixels(), {"fid": FID()}, n_fake=200)
     again.prepare(protocol.dataset)
     assert "damaged" in caplog.text
     assert torch.equal(protocol.reference.real.features, again.reference.real.features)
@@ -130,7 +130,7 @@ def test_a_damaged_cache_is_made_anew_and_one_of_other_data_is_refused(protocol,
 
 
 def test_a_failed_pass_leaves_no_cache(tmp_path, monkeypatch):
-    failing = PictureProtocol("pixels", Pixels(), {"fid": Fid()})
+    failing = ImageProtocol("pixels", Pixels(), {"fid": FID()})
     monkeypatch.setattr(FirstPixels, "forward", lambda *_: pytest.fail("out of memory"))
     with pytest.raises(pytest.fail.Exception):
         failing.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
@@ -140,14 +140,14 @@ def test_a_failed_pass_leaves_no_cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("batch_size", [7, 50, 1000])
 def test_values_do_not_depend_on_the_batch_size(protocol, batch_size, tmp_path):
     model = Fixed(drawn(200, 10, 100, 3))
-    other = PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=200, batch_size=batch_size)
+    other = ImageProtocol("pixels", Pixels(), {"fid": FID()}, n_fake=200, batch_size=batch_size)
     other.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path / "other"))
     assert other.measure(model)["fid"] == pytest.approx(protocol.measure(model)["fid"], rel=1e-9)
 
 
 def measure_in_process(rank, folder, values):
     torch.distributed.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    protocol = PictureProtocol("pixels", Pixels(), {"fid": Fid(), "kid": Kid(subsets=3)}, n_fake=63, batch_size=10)
+    protocol = ImageProtocol("pixels", Pixels(), {"fid": FID(), "kid": KID(subsets=3)}, n_fake=63, batch_size=10)
     protocol.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), folder / "data"))
     values[rank] = protocol.measure(Fixed(drawn(63, 10, 100, 3)))
     torch.distributed.destroy_process_group()
@@ -156,7 +156,7 @@ def measure_in_process(rank, folder, values):
 def test_two_processes_measure_what_one_does_although_63_samples_do_not_divide_by_them(tmp_path):
     import multiprocessing
 
-    protocol = PictureProtocol("pixels", Pixels(), {"fid": Fid(), "kid": Kid(subsets=3)}, n_fake=63)
+    protocol = ImageProtocol("pixels", Pixels(), {"fid": FID(), "kid": KID(subsets=3)}, n_fake=63)
     protocol.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path / "data"))
     expected = protocol.measure(Fixed(drawn(63, 10, 100, 3)))
     context = multiprocessing.get_context("spawn")
@@ -184,8 +184,8 @@ def test_samples_are_rounded_to_the_nearest_level_and_truncation_would_show(prot
 
 
 def test_the_card_says_what_was_left_out_and_warns_of_few_pictures(tmp_path):
-    metrics = {"fid": Fid(), "fid_by_class": FidByClass(), "memorization": Memorization()}
-    protocol = PictureProtocol("pixels", Pixels(), metrics, n_fake=3)
+    metrics = {"fid": FID(), "fid_by_class": FIDByClass(), "memorization": Memorization()}
+    protocol = ImageProtocol("pixels", Pixels(), metrics, n_fake=3)
     protocol.prepare(Arrays(drawn(150, 0, 200, 1), drawn(90, 20, 256, 2), tmp_path))
     values = protocol.measure(Fixed(drawn(3, 10, 100, 3)))
     assert list(values) == ["fid", "memorization"] and math.isfinite(values["fid"])
@@ -201,7 +201,7 @@ def test_the_first_metric_orders_checkpoints(protocol):
 
 def test_no_metric_is_refused():
     with pytest.raises(UserError, match="metrics=fid"):
-        PictureProtocol("pixels", Pixels(), {})
+        ImageProtocol("pixels", Pixels(), {})
 
 
 def test_samples_that_are_not_finite_are_refused(protocol):
@@ -212,12 +212,12 @@ def test_samples_that_are_not_finite_are_refused(protocol):
 
 def test_one_sample_is_refused():
     with pytest.raises(UserError, match="at least 2"):
-        PictureProtocol("pixels", Pixels(), {"fid": Fid()}, n_fake=1)
+        ImageProtocol("pixels", Pixels(), {"fid": FID()}, n_fake=1)
 
 
 def test_points_are_sent_to_the_other_protocol():
-    with pytest.raises(UserError, match="protocol=modes"):
-        PictureProtocol("pixels", Pixels(), {"fid": Fid()}).prepare(Ring())
+    with pytest.raises(UserError, match="protocol=points10k"):
+        ImageProtocol("pixels", Pixels(), {"fid": FID()}).prepare(Ring())
     with pytest.raises(UserError, match="protocol=fid10k_test"):
         ModeCoverage().prepare(Synthetic())
 

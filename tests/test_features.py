@@ -7,20 +7,20 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from zerosum.data.pictures import PictureDataset, Split
+from zerosum.data.images import ImageDataset, Split
 from zerosum.data.stacked_mnist import StackedMNIST
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
-from zerosum.evaluation.distances import Fid, Kid
-from zerosum.evaluation.neighbours import PrecisionRecall
-from zerosum.evaluation.pictures import PictureProtocol
-from zerosum.features.classifier import ClassifierFeatures
-from zerosum.features.inception import InceptionFeatures
-from zerosum.features.stacked import StackedClassifierFeatures
-from zerosum.sampling import from_uint8
+from zerosum.evaluation.distribution_metrics import FID, KID
+from zerosum.evaluation.neighbour_metrics import PrecisionRecall
+from zerosum.evaluation.image_protocol import ImageProtocol
+from zerosum.evaluation.features.classifier import ClassifierFeatures
+from zerosum.evaluation.features.inception import InceptionFeatures
+from zerosum.evaluation.features.stacked import StackedClassifierFeatures
+from zerosum.pixels import from_uint8
 
 
-class Arrays(PictureDataset):
+class Arrays(ImageDataset):
     """Given pictures without labels."""
 
     channels = 3
@@ -136,8 +136,8 @@ def test_fid_kid_precision_and_recall_are_torch_fidelitys_from_the_same_weights_
 ):
     real = drawn(16, 0, 200, 1)
     expected_real = torch_fidelitys(inception_weights, torch.from_numpy(real).permute(0, 3, 1, 2).contiguous())[0]
-    metrics = {"fid": Fid(), "kid": Kid(subsets=1), "precision_recall": PrecisionRecall()}
-    protocol = PictureProtocol(
+    metrics = {"fid": FID(), "kid": KID(subsets=1), "precision_recall": PrecisionRecall()}
+    protocol = ImageProtocol(
         "fid", InceptionFeatures(str(inception_weights)), metrics, n_fake=16, batch_size=5, floor=False
     )
     protocol.prepare(Arrays(real, real, tmp_path))

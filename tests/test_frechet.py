@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from zerosum.evaluation.distances import intercept_of
+from zerosum.evaluation.distribution_metrics import intercept_of
 from zerosum.evaluation.frechet import (
     FrechetDistance,
     Gaussian,

@@ -9,11 +9,13 @@ from torch import nn
 
 from zerosum.data.mixtures import Ring
 from zerosum.data.synthetic import Synthetic
-from zerosum.data.training import TrainingData
-from zerosum.gan import GAN, Optimizers
-from zerosum.losses import NonSaturating
+from zerosum.training.data_module import TrainingData
+from zerosum.gan.gan import GAN, Game, Optimizers
+from zerosum.gan.losses import NonSaturating
 from zerosum.models import dcgan, mlp
-from zerosum.regularizers import R1, Regularizer
+from zerosum.models.networks import Scores
+from zerosum.training.module import TrainingSettings
+from zerosum.gan.regularizers import R1, Regularizer
 
 
 def sgd(parameters):
@@ -27,7 +29,15 @@ def adam(parameters):
 def points_gan(make=adam, **options) -> GAN:
     torch.manual_seed(0)
     networks = mlp.Generator((2,), 4, 16, 2), mlp.Discriminator((2,), 16, 2)
-    return GAN(*networks, NonSaturating(), Optimizers(make, make), **options)
+    return GAN(*networks, NonSaturating(), Optimizers(make, make), **settings(**options))
+
+
+def settings(**options) -> dict:
+    """Options of GAN from those of the game and of training."""
+    for name, kind in (("game", Game), ("training", TrainingSettings)):
+        known = {key: options.pop(key) for key in list(options) if key in kind.__dataclass_fields__}
+        options[name] = kind(**known)
+    return options
 
 
 def fit(gan: GAN, steps: int, *callbacks: Callback, dataset=None, batch_size=8, **options) -> Trainer:
@@ -42,7 +52,7 @@ def fit(gan: GAN, steps: int, *callbacks: Callback, dataset=None, batch_size=8, 
         enable_model_summary=False,
         **options,
     )
-    trainer.fit(gan, datamodule=TrainingData(dataset or Ring(), batch_size, gan.critic_steps))
+    trainer.fit(gan, datamodule=TrainingData(dataset or Ring(), batch_size, gan.batches_per_step))
     return trainer
 
 
@@ -106,7 +116,7 @@ def test_the_generators_turn_leaves_no_gradients_in_the_discriminator():
     fresh = points_gan()
     real = Ring().stream(0, torch.device("cpu")).batch(0, 8, slice(0, 8)).images
     fake = fresh.generator(fresh.noise(0, 8)).detach()
-    loss = NonSaturating().discriminator(fresh.discriminator(real), fresh.discriminator(fake))
+    loss = NonSaturating().discriminator(fresh.discriminator(real).logits, fresh.discriminator(fake).logits)
     expected = torch.autograd.grad(loss, list(fresh.discriminator.parameters()))
     for seen, wanted in zip(turns.gradients, expected, strict=True):
         torch.testing.assert_close(seen, wanted)
@@ -121,19 +131,20 @@ def test_under_autocast_the_generator_meets_the_updated_discriminator():
         mlp.Discriminator((2,), 16, 1),
         Mean(),
         Optimizers(big_steps, no_steps),
-        critic_steps=2,
+        game=Game(critic_steps=2),
     )
     fit(gan, 1, precision="bf16-mixed")
     with torch.autocast("cpu", torch.bfloat16):
         fakes = gan.generator(gan.noise(1, 8))
-        expected = gan.discriminator(fakes).float().mean()
-    torch.testing.assert_close(gan.turn.generator_loss, expected, rtol=1e-2, atol=1e-2)
+        expected = gan.discriminator(fakes).logits.float().mean()
+    torch.testing.assert_close(gan.last_step.losses["generator"], expected, rtol=1e-2, atol=1e-2)
 
 
 class Mean:
     """D raises all fakes' logits, G's cost is their mean: a D that was updated gives another cost."""
 
     paired = False
+    zero_separates = True
 
     def discriminator(self, real, fake):
         return -fake.mean()
@@ -177,7 +188,7 @@ class Logged(Regularizer):
     """Constant gradient on every weight; remembers the types that it saw."""
 
     def penalty(self, critic, real, fake):
-        self.types = {real.logits.dtype, fake.images.dtype, critic(real.images).dtype}
+        self.types = {real.logits.dtype, fake.images.dtype, critic(real.images).logits.dtype}
         return real.logits.mean()
 
 
@@ -193,10 +204,10 @@ def test_a_lazy_penalty_is_due_on_every_kth_step_and_scaled_by_k():
 
     class Penalties(Callback):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-            seen.append(set(pl_module.turn.penalties))
+            seen.append({name for name in pl_module.last_step.metrics if "/" in name})
 
     fit(gan, 4, Penalties())
-    assert seen == [{"r1"}, set(), set(), {"r1"}]
+    assert seen == [{"regularizer/r1"}, set(), set(), {"regularizer/r1"}]
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path):
@@ -235,22 +246,22 @@ def test_images_per_sample_do_not_depend_on_the_batch():
 
 
 class Shown(nn.Module):
-    def forward(self, images, labels=None):
-        return images.flatten(1)
+    def forward(self, images, condition=None):
+        return Scores(images.flatten(1))
 
 
 def test_packing_shows_the_discriminator_neighbours_as_one():
     torch.manual_seed(0)
     networks = mlp.Generator((2,), 4, 16, 1), mlp.Discriminator((6,), 16, 1)
-    gan = GAN(*networks, NonSaturating(), Optimizers(adam, adam), pack=3)
+    gan = GAN(*networks, NonSaturating(), Optimizers(adam, adam), game=Game(pack=3))
     points = torch.randn(9, 2)
-    torch.testing.assert_close(gan.score(points, None), gan.discriminator(points.view(3, 6)))
+    torch.testing.assert_close(gan.score(points, None).logits, gan.discriminator(points.view(3, 6)).logits)
     fit(gan, 2, batch_size=9)
-    assert gan.turn.real_logits.shape == (3,)
+    assert gan.last_step.metrics["real_logits"].shape == (3,)
     pictures = torch.randn(4, 3, 2, 2)
-    gan.pack, gan.discriminator = 2, Shown()
+    gan.game, gan.discriminator = Game(pack=2), Shown()
     expected = torch.stack([torch.cat([pictures[0], pictures[1]]), torch.cat([pictures[2], pictures[3]])]).flatten(1)
-    torch.testing.assert_close(gan.score(pictures, None), expected)
+    torch.testing.assert_close(gan.score(pictures, None).logits, expected)
 
 
 def test_unrolling_changes_the_generators_step_and_leaves_the_discriminators():
@@ -258,7 +269,7 @@ def test_unrolling_changes_the_generators_step_and_leaves_the_discriminators():
     fit(plain, 1)
     fit(ahead, 1)
     assert_equal_weights(plain.discriminator, ahead.discriminator)
-    assert not torch.equal(plain.turn.generator_loss, ahead.turn.generator_loss)
+    assert not torch.equal(plain.last_step.losses["generator"], ahead.last_step.losses["generator"])
 
 
 def weights_after(steps: int, **options) -> dict[str, torch.Tensor]:
@@ -280,10 +291,11 @@ def test_the_turn_of_a_batch_in_parts_reports_the_whole():
     for count in (1, 4):
         gan = points_gan(sgd, regularizers={"r1": R1(0.5)}, accumulate=count)
         fit(gan, 1, batch_size=16)
-        turns.append(gan.turn)
-    for name in ("discriminator_loss", "generator_loss", "real_logits", "fake_logits"):
-        torch.testing.assert_close(getattr(turns[0], name), getattr(turns[1], name), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(turns[0].penalties["r1"], turns[1].penalties["r1"], rtol=1e-5, atol=1e-6)
+        turns.append(gan.last_step)
+    for whole, parts in ((turns[0].losses, turns[1].losses), (turns[0].metrics, turns[1].metrics)):
+        assert whole.keys() == parts.keys()
+        for name, value in whole.items():
+            torch.testing.assert_close(value, parts[name], rtol=1e-5, atol=1e-6)
 
 
 def test_clip_shortens_each_players_gradient_to_its_norm():

@@ -14,27 +14,28 @@ from hydra import compose, initialize_config_dir
 from lightning import Callback
 from torch import Tensor, nn
 
-from zerosum import experiment
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
 STEPS = 20
 # With Adam's eps of 1e-8 the rounding of a gradient that is 0 decides the direction of a whole step.
 COMMON = ["+optimizer.discriminator.eps=1e-3", "+optimizer.generator.eps=1e-3", "trainer=cpu"]
-SMALL = ["model.base_channels=8", "model.latent_dim=8", "game.batch_size=16"]
+SMALL = ["model.base_channels=8", "model.latent_dim=8", "training.batch_size=16"]
 GAMES = {
     "digits_nonsat_r1": [*SMALL, "dataset=digits", "regularizer=r1"],
     "ring": ["experiment=ring"],
     "wasserstein_gradient_penalty": [
         *["dataset=synthetic", "model=mlp", "loss=wasserstein", "regularizer=gradient_penalty"],
-        *["game.critic_steps=5", "game.batch_size=16"],
+        *["game.critic_steps=5", "training.batch_size=16"],
     ],
     "relativistic_ada_lecam": [
         *SMALL,
         *["dataset=digits", "loss=relativistic", "regularizer=[r1_r2,lecam]", "augment=ada", "augment.ramp=1000"],
     ],
     "packed_accumulated": [
-        *["dataset=ring", "loss=hinge", "regularizer=r1", "game.pack=2", "game.accumulate=2", "game.batch_size=64"],
+        *["dataset=ring", "loss=hinge", "regularizer=r1", "game.pack=2", "training.accumulate=2", "training.batch_size=64"],
     ],
 }
 
@@ -46,8 +47,7 @@ class Losses(Callback):
         self.rows: list[list[float]] = []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        turn = pl_module.turn
-        self.rows.append([float(turn.discriminator_loss), float(turn.generator_loss)])
+        self.rows.append([float(pl_module.last_step.losses[player]) for player in ("discriminator", "generator")])
 
 
 def checksum(network: nn.Module) -> dict[str, float]:
@@ -64,21 +64,21 @@ def played(name: str, folder: str) -> dict[str, Any]:
         config = compose("config", [*GAMES[name], *COMMON, "run.name=golden"])
     config.run.folder = folder
     config.callbacks, config.logger = {}, {}
-    config.run.images = STEPS * config.game.batch_size * config.game.critic_steps
-    built = experiment.build(experiment.plain(config))
+    config.run.images = STEPS * config.training.batch_size * config.game.critic_steps
+    built = build(validate(config))
     losses = Losses()
     built.trainer.callbacks.append(losses)
-    before = [tensor.clone() for tensor in built.gan.generator.parameters()]
-    built.trainer.fit(built.gan, datamodule=built.data)
+    before = [tensor.clone() for tensor in built.module.generator.parameters()]
+    built.trainer.fit(built.module, datamodule=built.data)
     networks: dict[str, Any] = {
-        "discriminator": built.gan.discriminator,
-        "generator": built.gan.generator,
-        "average": built.gan.ema.network,
+        "discriminator": built.module.discriminator,
+        "generator": built.module.generator,
+        "average": built.module.ema.network,
     }
     return {
         "losses": losses.rows,
         **{part: checksum(network) for part, network in networks.items()},
-        **moved(before, built.gan),
+        **moved(before, built.module),
     }
 
 

@@ -6,9 +6,10 @@ import json
 import pytest
 import torch
 
-from zerosum import experiment
-from zerosum.callbacks.guard import DivergedError, Guard
-from zerosum.losses import NonSaturating
+from zerosum.experiment.build import build_gan
+from zerosum.experiment.train import train
+from zerosum.training.callbacks.guard import DivergedError, DivergenceGuard
+from zerosum.gan.losses import NonSaturating
 
 
 class Poisoned(NonSaturating):
@@ -25,7 +26,7 @@ class Poisoned(NonSaturating):
 
 
 OPTIONS = (
-    *("dataset=ring", "trainer=cpu", "game.batch_size=16", "run.images=640", "callbacks.checkpoint.every=160"),
+    *("dataset=ring", "trainer=cpu", "training.batch_size=16", "run.images=640", "callbacks.checkpoint.every=160"),
     *("~callbacks.samples", "protocol.n_fake=100", "~callbacks.progress"),
 )
 
@@ -33,7 +34,7 @@ OPTIONS = (
 @pytest.fixture
 def poisoned(monkeypatch):
     def poison(at: int) -> list[int]:
-        calls, build = [0], experiment.build_gan
+        calls, build = [0], build_gan
 
         def with_poison(*arguments):
             gan = build(*arguments)
@@ -49,7 +50,7 @@ def poisoned(monkeypatch):
 def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed, poisoned, tmp_path):
     calls = poisoned(25)
     with pytest.raises(DivergedError, match=r"ended at 400 images: J_D is nan.*last checkpoint is .*last.ckpt"):
-        experiment.train(composed(*OPTIONS))
+        train(composed(*OPTIONS))
     assert calls[0] == 25
     stored = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert stored["images_seen"] == 320
@@ -59,13 +60,13 @@ def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed
 def test_before_the_first_checkpoint_it_says_that_there_is_none(composed, poisoned):
     poisoned(2)
     with pytest.raises(DivergedError, match="no checkpoint yet"):
-        experiment.train(composed(*OPTIONS))
+        train(composed(*OPTIONS))
 
 
 @pytest.mark.parametrize(("at", "back_to"), [(25, 320), (3, 0)])
 def test_rollback_goes_back_at_half_the_learning_rate_and_reaches_the_end(composed, poisoned, tmp_path, at, back_to):
     calls = poisoned(at)
-    evaluate = experiment.train(composed(*OPTIONS, "game.on_nan=rollback"))
+    evaluate = train(composed(*OPTIONS, "training.on_nan=rollback"))
     run = tmp_path / "run"
     assert calls[0] == at + (640 - back_to) // 16
     stored = torch.load(run / "last.ckpt", weights_only=True)
@@ -82,12 +83,12 @@ def test_rollback_goes_back_at_half_the_learning_rate_and_reaches_the_end(compos
 def test_rollback_gives_up_after_so_many_times(composed, monkeypatch, caplog):
     monkeypatch.setattr(NonSaturating, "discriminator", lambda self, real, fake: (real + fake).mean() * float("nan"))
     with pytest.raises(DivergedError):
-        experiment.train(composed(*OPTIONS, "game.on_nan=rollback", "game.rollbacks=2"))
+        train(composed(*OPTIONS, "training.on_nan=rollback", "training.rollbacks=2"))
     assert caplog.text.count("half as fast") == 2
 
 
 def test_each_attempt_from_the_same_checkpoint_is_slower(tmp_path):
-    from zerosum.rollback import with_rollbacks
+    from zerosum.training.rollback import with_rollbacks
 
     factors, last = [], tmp_path / "last.ckpt"
 
@@ -113,14 +114,14 @@ class Turning:
 
 
 def test_a_generator_that_becomes_constant_stops_training_but_one_that_begins_so_does_not():
-    guard = Guard(every=16)
+    guard = DivergenceGuard(every=16)
     constant, alive = torch.full((8, 1, 4, 4), 0.3), torch.rand(8, 1, 4, 4)
     for fakes in (constant, alive, alive):
         guard.on_train_batch_end(Turning(fakes), Turning(fakes), None, None, 0)
-    other = Guard(every=16)
+    other = DivergenceGuard(every=16)
     other.load_state_dict(guard.state_dict())
     with pytest.raises(DivergedError, match="one picture of every z"):
         other.on_train_batch_end(Turning(constant), Turning(constant), None, None, 0)
-    tolerant = Guard(every=16, collapse=False)
+    tolerant = DivergenceGuard(every=16, collapse=False)
     for fakes in (alive, constant):
         tolerant.on_train_batch_end(Turning(fakes), Turning(fakes), None, None, 0)

@@ -15,14 +15,21 @@ from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from zerosum import experiment, generating, measuring, resuming
-from zerosum.checkpoints import refuse_state
+from zerosum.experiment.build import build
+from zerosum.experiment.train import train
+from zerosum.runs.load import load
+from zerosum.runs.load import load_dataset
+from zerosum.runs.load import load_protocol
+from zerosum.commands.sample import sample
+from zerosum.commands.evaluate import evaluate
+from zerosum.runs import resume
+from zerosum.runs.checkpoints import refuse_state
 from zerosum.errors import UserError
-from zerosum.loggers import CsvLogger
-from zerosum.vetting import OWN, folders, vetted, vetted_target
+from zerosum.training.loggers import CSVLogger
+from zerosum.runs.trust import OWN, folders, check_trusted, check_trusted_target
 
 SMALL = ("model.generator.width=8", "model.generator.depth=1", "model.discriminator.width=8")
-OPTIONS = ("dataset=ring", "model=mlp", "protocol=modes", "protocol.n_fake=32", "game.batch_size=16", "trainer=cpu")
+OPTIONS = ("dataset=ring", "model=mlp", "protocol=points10k", "protocol.n_fake=32", "training.batch_size=16", "trainer=cpu")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def made(tmp_path_factory):
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", [*OPTIONS, *SMALL, "run.images=64", "callbacks.samples.frames=1"])
     config.run = {"images": 64, "name": "test", "folder": str(folder)}
-    experiment.train(OmegaConf.create(config))
+    train(OmegaConf.create(config))
     return folder
 
 
@@ -56,12 +63,12 @@ def tamper(run, change):
 def openings(run):
     """All that opens a run, each with more images to resume to."""
     return [
-        lambda: experiment.load(run),
-        lambda: experiment.load_dataset(run),
-        lambda: experiment.load_protocol(run),
-        lambda: generating.write(run, "last", 1, 0, None),
-        lambda: measuring.write(run, "last", "ema", {}),
-        lambda: resuming.resume(run, ["run.images=128"]),
+        lambda: load(run),
+        lambda: load_dataset(run),
+        lambda: load_protocol(run),
+        lambda: sample(run, "last", 1, 0, None),
+        lambda: evaluate(run, "last", "ema", {}),
+        lambda: resume.resume(run, ["run.images=128"]),
     ]
 
 
@@ -88,17 +95,17 @@ HOSTILE = [
     "torch.optim.adam.torch.load",
     "torch.optim.optimizer.torch",
     "zerosum.files.os.system",
-    "zerosum.data.cache.os.system",
-    "zerosum.data.cache.os",
-    "zerosum.data.cache.store",
+    "zerosum.data.image_decoding.os.system",
+    "zerosum.data.image_decoding.os",
+    "zerosum.data.image_decoding.store",
     "zerosum.data.image_folder.Path",
-    "zerosum.callbacks.checkpoint.Callback",
-    "zerosum.evaluation.provenance.git",
-    "zerosum.evaluation.provenance.subprocess.run",
-    "zerosum.experiment.make",
-    "zerosum.experiment.Experiment",
-    "zerosum.loggers.WandbRun",
-    "zerosum.loggers.logged_in",
+    "zerosum.training.callbacks.checkpoint.Callback",
+    "zerosum.evaluation.measurement.git",
+    "zerosum.evaluation.measurement.subprocess.run",
+    "zerosum.build.make",
+    "zerosum.build.Experiment",
+    "zerosum.training.loggers.WandbRun",
+    "zerosum.training.loggers.logged_in",
     "zerosum.models.mlp.Generator.forward",
     "zerosum.models.mlp",
     "zerosum.models",
@@ -115,13 +122,13 @@ HOSTILE = [
     "...",
 ]
 NO_NAMES = [None, 3, ["os.system"], {"_target_": "os.system"}]
-PLACES = ["loss", "model.generator", "dataset", "trainer", "callbacks.record", "callbacks.new", "optimizer.generator"]
+PLACES = ["loss", "model.generator", "dataset", "trainer", "callbacks.curves", "callbacks.new", "optimizer.generator"]
 
 
 @pytest.mark.parametrize("target", [*HOSTILE, *NO_NAMES], ids=str)
 def test_a_config_names_no_code_but_zerosums_own(target):
     with pytest.raises(UserError, match=r"the config of a run may name zerosum's own|cannot be imported"):
-        vetted({"loss": {"_target_": target}})
+        check_trusted({"loss": {"_target_": target}})
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -180,7 +187,7 @@ def test_every_shipped_config_names_what_a_run_may():
     names = shipped()
     assert len(names) > 30
     for name in names:
-        assert vetted_target(name, (), "x") is False
+        assert check_trusted_target(name, (), "x") is False
 
 
 def test_whatever_a_run_may_name_that_writes_says_so_by_folder():
@@ -190,7 +197,7 @@ def test_whatever_a_run_may_name_that_writes_says_so_by_folder():
     from hydra.utils import get_object
 
     for name in shipped():
-        if name.startswith(("zerosum.callbacks", "zerosum.loggers")):
+        if name.startswith(("zerosum.training.callbacks.schedule", "zerosum.training.loggers")):
             options = set(inspect.signature(get_object(name)).parameters)
             assert not {option for option in options if re.search(r"path|file|dir|output", option)}, name
     assert [path for path, _ in folders({"logger": {"csv": {"folder": "x"}}})] == ["logger.csv.folder"]
@@ -204,8 +211,8 @@ MY_MODEL = """
 from zerosum.models import mlp
 
 class Generator(mlp.Generator):
-    def __init__(self, image_shape, latent_dim=16, width=8, depth=1):
-        super().__init__(image_shape, latent_dim, width, depth)
+    def __init__(self, sample_shape, latent_dim=16, width=8, depth=1):
+        super().__init__(sample_shape, latent_dim, width, depth)
         self.rates = [rate.item() for rate in __import__("torch").linspace(0, 1, depth)]
 """
 
@@ -223,10 +230,10 @@ def mine(run, tmp_path, monkeypatch):
 def test_ones_own_classes_are_opened_by_naming_their_package(mine):
     refused(mine, r"add trusted=\[my_models\]")
     for trusted in ("my_models", ["my_models"], ["my_models.Generator"]):
-        assert type(experiment.load(mine, trusted=trusted).generator).__name__ == "Generator"
-    assert "1 samples" in generating.write(mine, "last", 1, 0, None, "my_models")
-    assert measuring.write(mine, "last", "ema", {}, trusted=["my_models"])
-    resuming.resume(mine, ["run.images=128", "trusted=[my_models]"], ["my_models"])
+        assert type(load(mine, trusted=trusted).generator).__name__ == "Generator"
+    assert "1 samples" in sample(mine, "last", 1, 0, None, "my_models")
+    assert evaluate(mine, "last", "ema", {}, trusted=["my_models"])
+    resume.resume(mine, ["run.images=128", "trusted=[my_models]"], ["my_models"])
     assert torch.load(mine / "last.ckpt", weights_only=True)["images_seen"] == 128
 
 
@@ -269,7 +276,7 @@ def test_a_config_is_text_and_nothing_more(run, line, tmp_path, monkeypatch):
     kept = re.sub(r"(?m)^(gamma|objective):.*\n", "", (run / "config.yaml").read_text())
     (run / "config.yaml").write_text(f"{kept}{line}\n")
     if "2020" in line:  # a word like any other
-        experiment.load(run)
+        load(run)
         return
     refused(run, r"^\S*(config\.yaml cannot be read|objective|gamma)")
     assert not (tmp_path / "pwned").exists()
@@ -292,7 +299,7 @@ def test_a_config_that_is_none_is_named(run, content):
 def test_messages_stay_on_one_line_and_steer_no_terminal(run):
     tamper(run, lambda config: config["loss"].update(_target_="os.\x1b]0;title\x07\nerror: fine"))
     with pytest.raises(UserError) as caught:
-        experiment.load(run)
+        load(run)
     assert str(caught.value).isprintable() and "\\x1b]0;" in str(caught.value)
 
 
@@ -305,12 +312,12 @@ def test_training_writes_into_the_run_folder_alone(run, owner, folder):
     group, name = owner.split(".")
     tamper(run, lambda config: config[group][name].update(folder=folder))
     with pytest.raises(UserError, match=rf"{owner}\.folder=.* is not in .*where alone the run may write"):
-        resuming.resume(run, ["run.images=128"])
+        resume.resume(run, ["run.images=128"])
 
 
 def test_the_person_who_resumes_may_choose_another_folder(run, tmp_path):
     tamper(run, lambda config: config["callbacks"]["checkpoint"].update(folder=str(tmp_path / "far")))
-    resuming.resume(run, ["run.images=128", f"callbacks.checkpoint.folder={tmp_path / 'far'}"])
+    resume.resume(run, ["run.images=128", f"callbacks.checkpoint.folder={tmp_path / 'far'}"])
     assert (tmp_path / "far" / "last.ckpt").exists()
 
 
@@ -331,7 +338,7 @@ def test_caches_are_kept_where_they_have_been_and_never_taken_from_the_run(run, 
 
 
 def test_a_root_is_known_by_its_cache_or_named_on_the_command_line(run, tmp_path, monkeypatch):
-    from zerosum.vetting import refuse_root
+    from zerosum.runs.trust import refuse_root
 
     config = {"dataset": {"root": str(tmp_path / "data")}}
     refuse_root(config, run, {"dataset.root"})
@@ -347,9 +354,9 @@ def test_a_root_is_known_by_its_cache_or_named_on_the_command_line(run, tmp_path
 def test_the_person_who_evaluates_says_where_the_data_is(run, tmp_path):
     with_root(run, tmp_path / "data")
     with pytest.raises(UserError, match="say where your data is"):
-        experiment.load_protocol(run)
+        load_protocol(run)
     with pytest.raises(UserError, match=r"modes"):  # past the root: these are pictures, not points
-        experiment.load_protocol(run, root=str(tmp_path / "mine"))
+        load_protocol(run, root=str(tmp_path / "mine"))
 
 
 @pytest.mark.parametrize("name", ["samples", "generated", "wandb"])
@@ -371,7 +378,7 @@ def test_linked_files_are_read_and_replaced_but_not_written_through(run, tmp_pat
         targets[name] = content
     partial = run / f".last.ckpt.{os.getpid()}.partial"
     partial.symlink_to(tmp_path / "last.ckpt")
-    resuming.resume(run, ["run.images=128"])
+    resume.resume(run, ["run.images=128"])
     for name, content in targets.items():
         assert (tmp_path / name).read_bytes() == content, name
     assert torch.load(run / "last.ckpt", weights_only=True)["images_seen"] == 128
@@ -379,7 +386,7 @@ def test_linked_files_are_read_and_replaced_but_not_written_through(run, tmp_pat
 
 
 def test_the_log_is_not_written_through_a_link(tmp_path):
-    from zerosum.messages import LogFile
+    from zerosum.commands.messages import LogFile
 
     (tmp_path / "startup").write_text("mine\n")
     (tmp_path / "console.log").symlink_to(tmp_path / "startup")
@@ -389,12 +396,12 @@ def test_the_log_is_not_written_through_a_link(tmp_path):
     assert (tmp_path / "startup").read_text() == "mine\n"
     assert (tmp_path / "console.log").read_text() == "theirs\n"
     logging = OmegaConf.load(ROOT / "conf/hydra/job_logging/zerosum.yaml")
-    assert logging.handlers.file["class"] == "zerosum.messages.LogFile"
+    assert logging.handlers.file["class"] == "zerosum.commands.messages.LogFile"
 
 
 def test_resumed_curves_drop_the_rows_after_the_checkpoint_from_the_file_too(tmp_path):
     (tmp_path / "metrics.csv").write_text("images,loss\n16,1\n32,2\n48,3\n64,4\n")
-    CsvLogger(str(tmp_path)).log_metrics({"images": 48, "loss": 5})
+    CSVLogger(str(tmp_path)).log_metrics({"images": 48, "loss": 5})
     assert (tmp_path / "metrics.csv").read_text().split() == ["images,loss", "16,1", "32,2", "48,5"]
 
 
@@ -402,7 +409,7 @@ def test_pictures_of_a_run_are_read_as_png_alone(tmp_path):
     """Pillow would hand a PostScript file to Ghostscript, whatever its name."""
     from PIL import Image
 
-    from zerosum.callbacks.samples import film
+    from zerosum.training.callbacks.samples import film
 
     for number in range(3):
         Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
@@ -445,7 +452,7 @@ def test_lightning_is_told_to_read_weights_only_too(run, monkeypatch):
     seen = []
     fit = Trainer.fit
     monkeypatch.setattr(Trainer, "fit", lambda *arguments, **named: seen.append(named) or fit(*arguments, **named))
-    resuming.resume(run, ["run.images=128"])
+    resume.resume(run, ["run.images=128"])
     assert [named["weights_only"] for named in seen] == [True]
 
 
@@ -472,7 +479,7 @@ def test_one_changed_bit_in_a_weight_is_noticed(run):
     (run / "best.ckpt").write_bytes(content)
     torch.load(run / "best.ckpt", weights_only=True)  # torch does not notice
     with pytest.raises(UserError, match=r"cannot be read \(the checksum of .*data/\d+ is wrong\)"):
-        experiment.load(run)
+        load(run)
 
 
 def test_a_packed_checkpoint_is_refused_before_it_unfolds(run):
@@ -482,7 +489,7 @@ def test_a_packed_checkpoint_is_refused_before_it_unfolds(run):
         for name, content in records.items():
             packed.writestr(name, content)
     with pytest.raises(UserError, match="it is packed"):
-        experiment.load(run)
+        load(run)
 
 
 NAME = "generator.layers.0.weight"
@@ -503,7 +510,7 @@ WEIGHTS = {
 def test_other_weights_are_refused(run, kind):
     change, message = WEIGHTS[kind]
     edited(run, lambda stored: change(stored["state_dict"]))
-    for opening in (lambda: experiment.load(run, "last"), openings(run)[5]):
+    for opening in (lambda: load(run, "last"), openings(run)[5]):
         with pytest.raises(UserError, match=message):
             opening()
 
@@ -534,7 +541,7 @@ PROGRESS = {
 def test_training_does_not_go_on_from_something_else(run, kind):
     edited(run, PROGRESS[kind])
     with pytest.raises(UserError, match=r"last\.ckpt cannot be gone on with"):
-        resuming.resume(run, ["run.images=128"])
+        resume.resume(run, ["run.images=128"])
 
 
 OPTIMIZERS = {
@@ -573,13 +580,13 @@ def test_weights_of_every_precision_are_known_as_such(run, precision):
     kind = kinds.get(precision, torch.float32)
     tamper(run, lambda config: config["trainer"].update(precision=precision))
     edited(run, lambda stored: stored["state_dict"].update({k: v.to(kind) for k, v in stored["state_dict"].items()}))
-    experiment.load(run, "last")
+    load(run, "last")
 
 
 def test_what_a_callback_remembers_is_tried_before_training(run):
-    edited(run, lambda stored: stored["callbacks"].update(Guard={"something": 3}))
-    with pytest.raises(UserError, match=r"last\.ckpt has no state that Guard can go on with"):
-        resuming.resume(run, ["run.images=128"])
+    edited(run, lambda stored: stored["callbacks"].update(DivergenceGuard={"something": 3}))
+    with pytest.raises(UserError, match=r"last\.ckpt has no state that DivergenceGuard can go on with"):
+        resume.resume(run, ["run.images=128"])
 
 
 # Sizes
@@ -599,25 +606,25 @@ def test_a_size_that_cannot_be_is_refused_at_once(run, place, size):
 
     tamper(run, plant)
     with pytest.raises(UserError):
-        experiment.load(run)
+        load(run)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.5, None, "x", [1]])
 def test_a_seed_that_cannot_be_is_refused(run, seed):
     tamper(run, lambda config: config.update(seed=seed))
     with pytest.raises(UserError, match="seed"):
-        experiment.load(run)
+        load(run)
 
 
 def test_a_wide_model_is_compared_before_it_takes_memory(run):
     """65,535 wide, 3 deep: 50 GB, if it were built."""
     tamper(run, lambda config: config["model"]["generator"].update(width=2**16 - 1, depth=3))
     with pytest.raises(UserError, match="holds another model"):
-        experiment.load(run)
+        load(run)
 
 
 def test_a_run_that_is_no_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "none", Path("/dev/null"), Path("a\0b")):
         with pytest.raises(UserError, match="holds no run"):
-            experiment.load(path)
+            load(path)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.data import cache
+from zerosum.data.dataset import cache
 from zerosum.data.image_folder import ImageFolder
 from zerosum.errors import UserError
 
@@ -234,7 +234,7 @@ def test_a_reduced_jpeg_is_near_the_full_one(top):
 
 def test_nothing_is_read_before_it_is_asked_for():
     dataset = ImageFolder("/no/such/folder", resolution=48, channels=1)
-    assert dataset.image_shape == (1, 48, 48)
+    assert dataset.sample_shape == (1, 48, 48)
 
 
 def test_sub_folders_are_classes_in_alphabetical_order(top):

@@ -135,7 +135,7 @@ def test_jobs_share_the_cores_unless_told_otherwise(monkeypatch):
         _slots.environments(2, ["0"])
 
 
-SMALL = ["dataset=synthetic", "model=mlp", "game.batch_size=16", "run.images=32", "~callbacks.samples"]
+SMALL = ["dataset=synthetic", "model=mlp", "training.batch_size=16", "run.images=32", "~callbacks.samples"]
 
 
 def train(folder, *options, fails=False):

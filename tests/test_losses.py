@@ -12,12 +12,13 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm
 from torch.func import vmap
 
-from zerosum import fgan, losses
+from zerosum.gan import fgan
+from zerosum.gan import losses
 from zerosum.errors import UserError
-from zerosum.experiment import make
-from zerosum.fgan import DIVERGENCES, FGAN, alpha_divergence
-from zerosum.losses import LeastSquares, MaximumLikelihood, Minimax, NonSaturating
-from zerosum.preflight import checked
+from zerosum.experiment.build import make
+from zerosum.gan.fgan import DIVERGENCES, FGAN, alpha_divergence
+from zerosum.gan.losses import LeastSquares, MaximumLikelihood, Minimax, NonSaturating
+from zerosum.experiment.schema import check
 
 CONF = Path(__file__).parents[1] / "conf" / "loss"
 ALPHAS = [-1.0, 0.5, 0.9, 1.5, 3.0]
@@ -59,7 +60,7 @@ def test_every_config_is_tested_and_every_test_is_of_a_config():
 
 @pytest.mark.parametrize("name", [name for name in EVERY if " " not in name])
 def test_every_config_builds_the_loss_of_its_name_with_the_defaults_of_its_class(name):
-    node = checked(OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")), "loss")
+    node = check(OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")), "loss")
     built = make(node)
     assert type(built) is type(EVERY[name])
     assert vars(built) == vars(EVERY[name])
@@ -251,7 +252,7 @@ def test_smoothing_moves_the_optimum_to_one_minus_smooth_times_p_over_p_plus_q(l
 def test_smoothing_that_makes_no_sense_is_refused_with_the_reason(loss, smooth, reason):
     node = OmegaConf.to_container(OmegaConf.load(CONF / f"{loss}.yaml"))
     with pytest.raises(UserError, match=reason):
-        make(checked({**node, "smooth": smooth}, "loss"))
+        make(check({**node, "smooth": smooth}, "loss"))
 
 
 # f-divergences: p = N(1/2, 1), q = N(0, 1.1^2)
@@ -399,7 +400,7 @@ def test_alpha_divergences_meet_their_neighbours():
 def test_a_divergence_that_is_not_there_is_refused_with_the_way_out(options, reason):
     node = OmegaConf.to_container(OmegaConf.load(CONF / "fgan.yaml"))
     with pytest.raises(UserError, match=reason):
-        make(checked({**node, **options}, "loss"))
+        make(check({**node, **options}, "loss"))
 
 
 # Which divergence the generator descends

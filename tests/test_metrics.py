@@ -9,12 +9,12 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from zerosum.evaluation import UnmeasurableError
-from zerosum.evaluation.distances import Fid, FidByClass, FidInfinity, InceptionScore, Kid
+from zerosum.evaluation.protocol import UnmeasurableError
+from zerosum.evaluation.distribution_metrics import FID, FIDByClass, FIDInfinity, InceptionScore, KID
 from zerosum.evaluation.frechet import fitted, frechet_distance
-from zerosum.evaluation.modes import Modes
-from zerosum.evaluation.neighbours import DensityCoverage, Memorization, PrecisionRecall, nearest, radii
-from zerosum.evaluation.reference import FeatureSet, gaussian_of
+from zerosum.evaluation.mode_coverage import Modes
+from zerosum.evaluation.neighbour_metrics import DensityCoverage, Memorization, PrecisionRecall, nearest, radii
+from zerosum.evaluation.reference import FeatureSet, fit_gaussian_of
 
 
 class GivenReference:
@@ -28,7 +28,7 @@ class GivenReference:
         return self.sets[split]
 
     real = property(lambda self: self.sets["test"])
-    gaussian = property(lambda self: gaussian_of(self.real.features))
+    gaussian = property(lambda self: fit_gaussian_of(self.real.features))
 
 
 def draw(count, seed, shift=0.0, size=6):
@@ -49,7 +49,7 @@ def test_kid_is_torch_fidelitys_over_the_whole_sets(sides):
     reference, fake = sides
     size = min(len(reference.real.features), len(fake.features))
     cut = GivenReference(test=FeatureSet(reference.real.features[:size])), FeatureSet(fake.features[:size])
-    found = Kid(subsets=2, subset_size=10**6)(*cut)
+    found = KID(subsets=2, subset_size=10**6)(*cut)
     expected = kid_features_to_metric(
         *(side.double() for side in (cut[1].features, cut[0].real.features)),
         kid_subsets=2,
@@ -64,9 +64,9 @@ def test_kid_is_a_function_of_its_seed_and_leaves_the_global_generator_alone(sid
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, other = (Kid(subsets=3, subset_size=40, seed=seed)(*sides) for seed in (0, 1))
+    first, other = (KID(subsets=3, subset_size=40, seed=seed)(*sides) for seed in (0, 1))
     assert torch.rand(1) == expected
-    assert first == Kid(subsets=3, subset_size=40)(*sides)
+    assert first == KID(subsets=3, subset_size=40)(*sides)
     assert first != other
 
 
@@ -149,8 +149,8 @@ def test_inception_score_is_torch_fidelitys_where_the_order_does_not_matter():
 def test_fid_infinity_extrapolates_the_bias_of_few_samples_away():
     """The biased FID of N samples of the same Gaussian is far from 0; its extrapolation is not."""
     reference = GivenReference(test=FeatureSet(draw(200_000, 1, size=16)))
-    found = FidInfinity()(reference, FeatureSet(draw(3000, 2, size=16)))
-    biased = Fid()(reference, FeatureSet(draw(3000, 2, size=16)))["fid"]
+    found = FIDInfinity()(reference, FeatureSet(draw(3000, 2, size=16)))
+    biased = FID()(reference, FeatureSet(draw(3000, 2, size=16)))["fid"]
     assert biased > 0.02
     assert abs(found["fid_infinity"]) < biased / 3
     assert 0 < found["fid_infinity_error"] < biased
@@ -158,14 +158,14 @@ def test_fid_infinity_extrapolates_the_bias_of_few_samples_away():
 
 def test_fid_infinity_needs_enough_samples():
     with pytest.raises(UnmeasurableError, match="n_fake over 64"):
-        FidInfinity()(GivenReference(test=FeatureSet(draw(99, 1, size=16))), FeatureSet(draw(60, 2, size=16)))
+        FIDInfinity()(GivenReference(test=FeatureSet(draw(99, 1, size=16))), FeatureSet(draw(60, 2, size=16)))
 
 
 def test_fid_by_class_is_the_mean_of_the_classes_distances():
     labels = torch.arange(100) % 2
     real = FeatureSet(draw(100, 1), labels=labels)
     features, logits = draw(80, 2), draw(80, 3, size=2)
-    found = FidByClass()(GivenReference(test=real), FeatureSet(features, logits))["fid_by_class"]
+    found = FIDByClass()(GivenReference(test=real), FeatureSet(features, logits))["fid_by_class"]
     guesses = logits.argmax(1)
     expected = [frechet_distance(fitted(real.features[labels == c]), fitted(features[guesses == c])) for c in range(2)]
     assert found == pytest.approx(float(sum(expected)) / 2, rel=1e-9)
@@ -174,11 +174,11 @@ def test_fid_by_class_is_the_mean_of_the_classes_distances():
 def test_fid_by_class_says_which_class_is_missing_and_what_else_it_needs():
     real = FeatureSet(draw(10, 1), labels=torch.arange(10) % 2)
     with pytest.raises(UnmeasurableError, match="no samples of class 1"):
-        FidByClass()(GivenReference(test=real), FeatureSet(draw(9, 2), torch.tensor([[1.0, 0.0]]).repeat(9, 1)))
+        FIDByClass()(GivenReference(test=real), FeatureSet(draw(9, 2), torch.tensor([[1.0, 0.0]]).repeat(9, 1)))
     with pytest.raises(UnmeasurableError, match="features that classify"):
-        FidByClass()(GivenReference(test=real), FeatureSet(draw(9, 2)))
+        FIDByClass()(GivenReference(test=real), FeatureSet(draw(9, 2)))
     with pytest.raises(UnmeasurableError, match="labelled pictures"):
-        FidByClass()(GivenReference(test=FeatureSet(draw(9, 2))), FeatureSet(draw(9, 2)))
+        FIDByClass()(GivenReference(test=FeatureSet(draw(9, 2))), FeatureSet(draw(9, 2)))
 
 
 def test_modes_counts_classes_and_the_kl_of_their_histogram():

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from zerosum import experiment
-from zerosum.callbacks.overfitting import Overfitting, asked
+from zerosum.experiment.train import train
+from zerosum.gan.overfitting import Overfitting, asked
 from zerosum.data.synthetic import Synthetic
-from zerosum.gan import GAN
-from zerosum.losses import NonSaturating
+from zerosum.gan.gan import GAN
+from zerosum.gan.losses import NonSaturating
 from zerosum.models import dcgan
-from zerosum.sampling import from_uint8
+from zerosum.pixels import from_uint8
 
 
 class KnowsByHeart(nn.Module):
@@ -56,7 +56,7 @@ def test_asking_changes_nothing_of_the_discriminator():
 def test_it_is_logged_and_does_not_change_training(tiny, tmp_path):
     weights = []
     for options in ((), ("~callbacks.overfitting",)):
-        experiment.train(tiny("run.images=64", "callbacks.overfitting.every=32", "~callbacks.evaluate", *options))
+        train(tiny("run.images=64", "callbacks.overfitting.every=32", "~callbacks.evaluate", *options))
         weights.append(torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"])
         if not options:
             with (tmp_path / "run" / "metrics.csv").open() as file:
@@ -68,6 +68,6 @@ def test_it_is_logged_and_does_not_change_training(tiny, tmp_path):
 
 
 def test_points_have_no_held_out_split_and_nothing_is_logged(composed, tmp_path):
-    options = ("dataset=ring", "run.images=512", "game.batch_size=64", "~callbacks.samples", "trainer=cpu")
-    experiment.train(composed(*options, "callbacks.overfitting.every=64", "callbacks.record.every=64"))
+    options = ("dataset=ring", "run.images=512", "training.batch_size=64", "~callbacks.samples", "trainer=cpu")
+    train(composed(*options, "callbacks.overfitting.every=64", "callbacks.curves.every=64"))
     assert "overfitting" not in (tmp_path / "run" / "metrics.csv").read_text()

@@ -11,13 +11,15 @@ import pytest
 import torch
 from conftest import ROOT, TINY
 
-from zerosum import experiment, requeueing
-from zerosum.callbacks.preempt import STEPS, Preempt, leave_if_stopped
+from zerosum.experiment.settings import validate
+from zerosum.experiment.train import train
+from zerosum.runs import resume
+from zerosum.training.callbacks.interrupt import STEPS, GracefulStop, leave_if_stopped
 from zerosum.errors import UserError
-from zerosum.messages import run_folder
+from zerosum.commands.messages import run_folder
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
-BARE = ("callbacks.record.every=80", "~callbacks.evaluate", "~callbacks.samples")
+BARE = ("callbacks.curves.every=80", "~callbacks.evaluate", "~callbacks.samples")
 
 
 def command(folder, *options):
@@ -68,8 +70,8 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path):
     status, printed = stopped(signal.SIGTERM, tmp_path / "stopped", *TINY, *options, "run.name=test")
     assert status == 128 + signal.SIGTERM and "Stopped by SIGTERM at" in printed, printed
     assert 0 < weights(tmp_path / "stopped")[0] < 6_400
-    requeueing.start_or_go_on(tiny(*options, f"run.folder={tmp_path}/stopped", "resume=auto"))
-    experiment.train(tiny(*options))
+    resume.start_or_resume(tiny(*options, f"run.folder={tmp_path}/stopped", "resume=auto"))
+    train(tiny(*options))
     (seen, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
     assert seen == 6_400
     for name, value in straight.items():
@@ -78,7 +80,7 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path):
 
 def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path):
     """SIGUSR1, as SLURM sends before the time limit. Without batch norm two processes are one up to rounding."""
-    options = ("dataset=synthetic", "model=mlp", "game.batch_size=16", "run.images=800", *BARE)
+    options = ("dataset=synthetic", "model=mlp", "training.batch_size=16", "run.images=800", *BARE)
     planted = ("trusted=[witness]", "+callbacks.signal={_target_: witness.Signal, step: 21, name: SIGUSR1}")
     both = (tmp_path / "stopped", *options, *planted, "trainer=ddp", "trainer.accelerator=cpu")
     status, printed = started(*both)
@@ -86,7 +88,7 @@ def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path
     assert weights(tmp_path / "stopped")[0] == 3 * STEPS * 16
     on_two_nodes(*both, "trainer.devices=1", "trainer.num_nodes=2")
     assert weights(tmp_path / "stopped")[0] == 800
-    experiment.train(composed(*options, "trainer=cpu"))
+    train(composed(*options, "trainer=cpu"))
     (_, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
     for name, value in straight.items():
         message = f"{name}: {{}}".format
@@ -94,13 +96,13 @@ def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path
 
 
 def test_a_run_that_had_just_finished_was_not_stopped(tiny):
-    typed = experiment.plain(tiny("run.images=64", "~callbacks.evaluate"))
+    typed = validate(tiny("run.images=64", "~callbacks.evaluate"))
     planted = {"_target_": "witness.Signal", "step": 3, "name": "SIGTERM"}
     typed["callbacks"] = {"signal": planted, **typed["callbacks"]}
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
-    experiment.train(typed)
+    train(typed)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
-    assert Preempt.stopped_by is None
+    assert GracefulStop.stopped_by is None
     leave_if_stopped()
 
 
@@ -117,21 +119,21 @@ def finished(tmp_path_factory):
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             return compose("config", [*overrides, *further])
 
-    requeueing.start_or_go_on(composed())
+    resume.start_or_resume(composed())
     return composed
 
 
 def test_a_finished_run_is_left_alone_and_its_objective_is_known(finished, monkeypatch):
-    monkeypatch.setattr(requeueing, "train", lambda *arguments: pytest.fail("trained again"))
-    evaluate = requeueing.start_or_go_on(finished())
+    monkeypatch.setattr(resume, "train", lambda *arguments: pytest.fail("trained again"))
+    evaluate = resume.start_or_resume(finished())
     assert evaluate.objective("fid") == min(entry["values"]["fid"] for entry in evaluate.history)
 
 
 def test_another_command_is_refused_and_a_larger_budget_is_not(finished, monkeypatch):
-    monkeypatch.setattr(requeueing, "train", lambda config, checkpoint: (config["run"]["images"], checkpoint.name))
+    monkeypatch.setattr(resume, "train", lambda config, checkpoint: (config["run"]["images"], checkpoint.name))
     with pytest.raises(UserError, match=r"holds a run with loss._target_=.*NonSaturating, not .*Minimax"):
-        requeueing.start_or_go_on(finished("run.images=128", "loss=minimax"))
-    assert requeueing.start_or_go_on(finished("run.images=128")) == (128, "last.ckpt")
+        resume.start_or_resume(finished("run.images=128", "loss=minimax"))
+    assert resume.start_or_resume(finished("run.images=128")) == (128, "last.ckpt")
 
 
 def test_the_folder_of_a_run_that_goes_on_by_itself_does_not_depend_on_the_time():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from zerosum import experiment
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
 from zerosum.errors import UserError, did_you_mean
-from zerosum.preflight import checked
+from zerosum.experiment.schema import check
 
 
 class Widget:
@@ -17,7 +18,7 @@ def widget(**options):
 
 
 def test_whole_numbers_become_floats_where_floats_are_expected():
-    node = checked(widget(size=3, rate=1, pair=[0, 0.9]), "widget")
+    node = check(widget(size=3, rate=1, pair=[0, 0.9]), "widget")
     assert [type(value) for value in (node["size"], node["rate"], *node["pair"])] == [int, float, float, float]
 
 
@@ -38,16 +39,16 @@ def test_whole_numbers_become_floats_where_floats_are_expected():
 )
 def test_what_a_constructor_would_not_take_is_named(options, message):
     with pytest.raises(UserError, match=message):
-        checked({"widget": widget(**options)})
+        check({"widget": widget(**options)})
 
 
 def test_a_partial_may_lack_what_it_will_be_called_with():
-    assert checked(widget(_partial_=True, rate=0.5), "widget")["rate"] == 0.5
+    assert check(widget(_partial_=True, rate=0.5), "widget")["rate"] == 0.5
 
 
 def test_a_target_that_is_not_there_is_named():
     with pytest.raises(UserError, match=r"_target_=zerosum\.losses\.Nonsat cannot be imported"):
-        checked({"loss": {"_target_": "zerosum.losses.Nonsat"}})
+        check({"loss": {"_target_": "zerosum.gan.losses.Nonsat"}})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_target_that_is_not_there_is_named():
         ("optimizer.lr=abc", "optimizer.discriminator.lr='abc': expected float"),
         ("+trainer.max_stepz=5", "trainer.max_stepz: .*Did you mean max_steps"),
         ("+loss.smoth=0.1", "loss.smoth: .*no such option"),
-        ("game.batch_size=0", "game.batch_size=0: at least 1"),
+        ("training.batch_size=0", "training.batch_size=0: at least 1"),
         ("+game.k=5", "game.k: .*no such option"),
         ("run.images=0", "run.images=0: .*at least 1"),
         ("seed=-1", "seed=-1: expected a whole number"),
@@ -67,7 +68,7 @@ def test_a_target_that_is_not_there_is_named():
 )
 def test_mistakes_on_the_command_line_stop_the_build(composed, override, message):
     with pytest.raises(UserError, match=message):
-        experiment.build(experiment.plain(composed(override)))
+        build(validate(composed(override)))
 
 
 def test_a_name_that_is_known_twice_is_proposed_once():

@@ -8,7 +8,8 @@ import sys
 import pytest
 from conftest import ROOT
 
-from zerosum import experiment
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    python (\w+)\.py (.*?)(?:\s{2,}#.*)?$", README, flags=re.M)
@@ -24,7 +25,7 @@ def overrides(text: str) -> list[str]:
 @pytest.mark.parametrize("text", [text for verb, text in COMMANDS if verb == "train" and "resume=" not in text])
 def test_every_training_command_composes_and_builds(composed, text):
     words = [word.replace("trainer=gpu", "trainer=cpu") for word in overrides(text)]
-    experiment.build(experiment.plain(composed(*words)))
+    build(validate(composed(*words)))
 
 
 def test_there_are_commands_for_all_verbs():
@@ -34,7 +35,7 @@ def test_there_are_commands_for_all_verbs():
 
 @pytest.mark.parametrize("text", [text for text in OPTIONS if "outputs" not in text and "=path" not in text])
 def test_every_option_that_is_named_exists(composed, text):
-    experiment.plain(composed(*overrides(text.replace("logger=wandb", "logger=csv"))))
+    validate(composed(*overrides(text.replace("logger=wandb", "logger=csv"))))
 
 
 def test_the_makefile_has_the_two_targets():

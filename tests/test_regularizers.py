@@ -12,18 +12,18 @@ from torch import nn
 import zerosum.distributed
 from zerosum.errors import UserError
 from zerosum.models import mlp
-from zerosum.preflight import checked
-from zerosum.regularizers import (
+from zerosum.experiment.schema import check
+from zerosum.gan.regularizers import (
     R1,
     R2,
     Clip,
     Consistency,
-    Dragan,
+    DRAGAN,
     Drift,
     GradientPenalty,
     LeCam,
     Regularizer,
-    Scored,
+    ScoredBatch,
 )
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "regularizer").glob("*.yaml"))
@@ -54,12 +54,12 @@ def seeded():
     torch.manual_seed(0)
 
 
-def scored(critic, images=None) -> Scored:
+def scored(critic, images=None) -> ScoredBatch:
     images = (torch.randn(SHAPE, dtype=torch.float64) if images is None else images).requires_grad_()
-    return Scored(images, critic(images))
+    return ScoredBatch(images, critic(images))
 
 
-def both(critic) -> tuple[Scored, Scored]:
+def both(critic) -> tuple[ScoredBatch, ScoredBatch]:
     return scored(critic), scored(critic)
 
 
@@ -83,7 +83,7 @@ def test_r1_looks_at_reals_and_r2_at_fakes():
     torch.testing.assert_close(R2(1.0).penalty(None, real, fake), halves[1])
 
 
-@pytest.mark.parametrize("kind", [GradientPenalty, Dragan])
+@pytest.mark.parametrize("kind", [GradientPenalty, DRAGAN])
 @pytest.mark.parametrize("one_sided", [False, True])
 @pytest.mark.parametrize("norm", [0.25, 3.0])
 def test_gradient_penalties_are_the_squared_distance_of_the_norm_from_one(kind, one_sided, norm):
@@ -105,13 +105,13 @@ def test_gradient_penalty_is_taken_between_real_and_fake_with_one_epsilon_a_pict
 
 def test_dragan_is_taken_at_reals_with_noise_of_half_their_deviation():
     real = torch.randn(64, 3, 16, 16, dtype=torch.float64)
-    shares = (Dragan(1.0).points(real, real) - real) / (0.5 * real.numpy().std())
+    shares = (DRAGAN(1.0).points(real, real) - real) / (0.5 * real.numpy().std())
     assert shares.min() >= 0 and shares.max() <= 1
     torch.testing.assert_close(shares.mean().item(), 0.5, atol=0.01, rtol=0)
     torch.testing.assert_close(shares.std().item(), 12**-0.5, atol=0.01, rtol=0)
 
 
-@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, Dragan])
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, DRAGAN])
 def test_the_gradient_of_a_pack_is_one_gradient(kind):
     w = torch.randn(2 * 7, dtype=torch.float64)
     pairs = lambda images: images.reshape(-1, 2 * 7) @ w  # noqa: E731
@@ -120,7 +120,7 @@ def test_the_gradient_of_a_pack_is_one_gradient(kind):
     torch.testing.assert_close(kind(1.0)(pairs, real, fake), expected)
 
 
-@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, Dragan])
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, DRAGAN])
 def test_a_critic_without_a_gradient_has_a_finite_penalty_with_finite_derivatives(kind):
     critic = Linear(0.0)
     value = kind(10.0)(critic, *both(critic))
@@ -157,8 +157,8 @@ def test_consistency_without_fakes_costs_one_forward():
         assert len(calls) == 1 + bool(fake_weight)
 
 
-def with_logits(real: list[float], fake: list[float]) -> tuple[Scored, Scored]:
-    return tuple(Scored(torch.empty(0), torch.tensor(logits, requires_grad=True)) for logits in (real, fake))
+def with_logits(real: list[float], fake: list[float]) -> tuple[ScoredBatch, ScoredBatch]:
+    return tuple(ScoredBatch(torch.empty(0), torch.tensor(logits, requires_grad=True)) for logits in (real, fake))
 
 
 def test_lecam_by_hand():
@@ -191,7 +191,7 @@ def test_lecam_goes_on_from_its_state():
 
 
 def test_what_is_averaged_is_averaged_over_processes(monkeypatch):
-    monkeypatch.setattr(zerosum.distributed, "world", lambda: (0, 2))
+    monkeypatch.setattr(zerosum.distributed, "rank_and_world_size", lambda: (0, 2))
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(7.0))  # the other process has 7
     lecam = LeCam(1.0)
     real, fake = with_logits([1.0], [3.0])
@@ -200,7 +200,7 @@ def test_what_is_averaged_is_averaged_over_processes(monkeypatch):
     assert real.logits.item() == 1.0
 
 
-@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, Dragan, Drift, LeCam])
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, DRAGAN, Drift, LeCam])
 def test_lazy_evaluation_has_the_same_mean_gradient(kind):
     critic, sums = Linear(3.0), {}
     real, fake = both(critic)
@@ -238,7 +238,7 @@ def test_impossible_numbers_are_refused(make):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_builds_regularizers_that_reach_the_weights(path):
     config = OmegaConf.create({"gamma": 1.0, "regularizer": OmegaConf.load(path)})
-    node = checked(OmegaConf.to_container(config, resolve=True)["regularizer"])
+    node = check(OmegaConf.to_container(config, resolve=True)["regularizer"])
     regularizers = {name: instantiate(entry, _convert_="all") for name, entry in node.items()}
     assert path.stem == "none" or regularizers
     for regularizer in regularizers.values():

@@ -4,7 +4,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from test_comparison import fake, rows
 
-from zerosum.sweep_table import SweepTable
+from zerosum.commands.sweeps import SweepTable
 
 
 def sweep(folder):

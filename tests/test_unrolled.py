@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from zerosum.unrolled import unrolled
+from zerosum.gan.unrolled import unrolled
 
 
 def cost_of(network, images):

@@ -60,7 +60,7 @@ def test_two_processes_train_and_measure_as_one(tmp_path):
 
     import torch
 
-    options = ["dataset=synthetic", "model=mlp", "features.steps=20", "protocol.n_fake=63", "game.batch_size=16"]
+    options = ["dataset=synthetic", "model=mlp", "features.steps=20", "protocol.n_fake=63", "training.batch_size=16"]
     options += ["callbacks.samples.frames=1", f"dataset.root={tmp_path}/data", "callbacks.checkpoint.every=400"]
     options += ["loss=relativistic", "regularizer=r1_r2", "model.minibatch_stddev=true"]
     options += ["+optimizer.discriminator.eps=1e-3", "+optimizer.generator.eps=1e-3"]

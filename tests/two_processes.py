@@ -7,23 +7,25 @@ import torch
 from hydra import compose, initialize_config_dir
 from test_combinations import LOSSES, QUICK, REGULARIZERS, SILENT
 
-from zerosum import experiment
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
+from zerosum.training.process import silence_libraries
 
 ROOT = Path(__file__).parents[1]
-DDP = ("trainer=ddp", "trainer.accelerator=cpu", "run.name=two", "game.batch_size=16", "run.images=48")
+DDP = ("trainer=ddp", "trainer.accelerator=cpu", "run.name=two", "training.batch_size=16", "run.images=48")
 
 
 def weights_of(loss: str, regularizer: str, folder: str) -> torch.Tensor:
     """All parameters of both players after three steps."""
-    options = [option for option in QUICK if option.split("=")[0] not in ("trainer", "game.batch_size", "run.images")]
+    options = [option for option in QUICK if option.split("=")[0] not in ("trainer", "training.batch_size", "run.images")]
     overrides = [*options, *SILENT, *DDP, f"loss={loss}", f"regularizer={regularizer}", f"run.folder={folder}"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", overrides)
-    built = experiment.build(experiment.plain(config))
-    experiment.hush()
-    built.trainer.fit(built.gan, datamodule=built.data)
-    assert built.trainer.world_size == 2 and built.gan.images_seen == 48
-    return torch.nn.utils.parameters_to_vector(built.gan.parameters()).detach()
+    built = build(validate(config))
+    silence_libraries()
+    built.trainer.fit(built.module, datamodule=built.data)
+    assert built.trainer.world_size == 2 and built.module.images_seen == 48
+    return torch.nn.utils.parameters_to_vector(built.module.parameters()).detach()
 
 
 def main(folder: str) -> None:

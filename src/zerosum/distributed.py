@@ -1,4 +1,4 @@
-"""Data parallelism for two players: broadcast once, then average each player's gradients in one message."""
+"""Data parallelism: broadcast the weights once, then average gradients in one message per optimizer step."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from zerosum.errors import UserError
 
@@ -15,9 +15,9 @@ Result = TypeVar("Result")
 
 
 class PlayersStrategy(DDPStrategy):
-    """DDP without the wrapper, whose reducer cannot follow two backward passes through shared networks.
+    """DDP without its wrapper, whose reducer cannot follow two backward passes through shared networks.
 
-    Parameters and buffers are those of rank 0 at the start; `average_gradients` keeps them equal.
+    All ranks start from the parameters and buffers of rank 0; `average_gradients` keeps them equal.
     """
 
     def _setup_model(self, model: nn.Module) -> nn.Module:  # type: ignore[override]
@@ -26,41 +26,46 @@ class PlayersStrategy(DDPStrategy):
         return model
 
 
-def world() -> tuple[int, int]:
-    """(rank, number of processes): (0, 1) outside distributed training."""
+def rank_and_world_size() -> tuple[int, int]:
+    """(rank, number of processes); (0, 1) outside distributed training."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
 
 
 def average_gradients(parameters: list[nn.Parameter]) -> None:
-    """Mean gradient over all processes, by one flat all-reduce; nothing where there is one process."""
-    _, processes = world()
+    """Replace each gradient by its mean over all ranks, with a single all-reduce."""
+    _, processes = rank_and_world_size()
     if processes == 1:
         return
     gradients: list[Tensor] = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = _flatten_dense_tensors(gradients)
-    torch.distributed.all_reduce(flat)
-    flat /= processes
-    for gradient, mean in zip(gradients, _unflatten_dense_tensors(flat, gradients), strict=True):
-        gradient.copy_(mean)
+    vector = parameters_to_vector(gradients)
+    torch.distributed.all_reduce(vector)
+    vector_to_parameters(vector / processes, gradients)
 
 
-def summed(tensor: Tensor) -> Tensor:
-    """The sum over all processes, in each of them."""
-    if world()[1] > 1:
+def all_reduce_sum(tensor: Tensor) -> Tensor:
+    """Sum over all ranks, in place, the same on every rank."""
+    if rank_and_world_size()[1] > 1:
         torch.distributed.all_reduce(tensor)
     return tensor
 
 
+def all_reduce_max(tensor: Tensor) -> Tensor:
+    """Elementwise maximum over all ranks, in place, the same on every rank."""
+    if rank_and_world_size()[1] > 1:
+        torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MAX)
+    return tensor
+
+
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a value that each process has one of, so that what is kept of it is the same everywhere."""
-    return summed(value.detach().clone()) / world()[1]
+    """Mean over all ranks, the same on every rank; no gradient passes through it."""
+    return all_reduce_sum(value.detach().clone()) / rank_and_world_size()[1]
 
 
-def from_first(compute: Callable[[Argument], Result], argument: Argument) -> Result:
-    """What the first process computes, in all of them; so is the UserError that it may raise."""
-    rank, processes = world()
+def on_rank_zero(compute: Callable[[Argument], Result], argument: Argument) -> Result:
+    """Compute on rank 0 and broadcast the result, or the UserError that it raised."""
+    rank, processes = rank_and_world_size()
     if processes == 1:
         return compute(argument)
     outcome: list[Any] = [None]

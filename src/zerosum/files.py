@@ -8,7 +8,7 @@ from pathlib import Path
 from zerosum.errors import UserError
 
 
-def saved_whole(path: Path, write: Callable[[Path], object]) -> None:
+def save_whole(path: Path, write: Callable[[Path], object]) -> None:
     """`write` a temporary file beside `path`, then put it in place: a good file there is never left half-written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -1,4 +1,4 @@
-"""Pictures from a trained model: picture i depends on seed i alone."""
+"""Samples of a trained model: sample i depends on seed i alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class Model(Protocol):
-    """Anything that was trained to generate: all that metrics, grids, reports and exports know."""
+    """A trained generative model, which is all that metrics, grids and reports know of it."""
 
-    def sample(self, seeds: Sequence[int], labels: Tensor | None = None) -> Tensor:
-        """(len(seeds), *image_shape), pictures in [-1, 1]; each depends on its own seed and label alone."""
+    def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
+        """(len(seeds), *sample_shape), images in [-1, 1]; sample i depends on seed i and row i of `condition` alone."""
         ...
 
 
@@ -25,18 +25,10 @@ def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
 
 
 @torch.inference_mode()
-def images(model: Model, seeds: Sequence[int], labels: Tensor | None = None, batch_size: int = 64) -> Iterator[Tensor]:
-    """Batches of samples of `model` for the seeds, in order."""
+def images(
+    model: Model, seeds: Sequence[int], condition: Tensor | None = None, batch_size: int = 64
+) -> Iterator[Tensor]:
+    """Batches of samples for the seeds, in order."""
     for start in range(0, len(seeds), batch_size):
         chosen = slice(start, start + batch_size)
-        yield model.sample(seeds[chosen], None if labels is None else labels[chosen])
-
-
-def to_uint8(pictures: Tensor) -> Tensor:
-    """[-1, 1] to 0 .. 255, rounded to nearest and clamped (not truncated: that shifts the Frechet distance)."""
-    return (pictures.float() * 127.5 + 128).clamp(0, 255).to(torch.uint8)
-
-
-def from_uint8(pictures: Tensor) -> Tensor:
-    """0 .. 255 to [-1, 1], the inverse of `to_uint8`."""
-    return pictures.float().div_(127.5).sub_(1)
+        yield model.sample(seeds[chosen], None if condition is None else condition[chosen])

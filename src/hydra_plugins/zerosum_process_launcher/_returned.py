@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from zerosum.files import saved_whole
+from zerosum.files import save_whole
 
 VALUE = ".returned.json"
 
@@ -22,4 +22,4 @@ class Returned(Callback):
         first = os.environ.get("LOCAL_RANK", "0") == "0"
         if first and job_return.status is JobStatus.COMPLETED and job_return.return_value is not None:
             text = json.dumps(job_return.return_value)
-            saved_whole(Path(config.hydra.runtime.output_dir) / VALUE, lambda partial: partial.write_text(text))
+            save_whole(Path(config.hydra.runtime.output_dir) / VALUE, lambda partial: partial.write_text(text))

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate, pad
 
-from zerosum.data.pictures import PictureDataset, Split
+from zerosum.data.images import ImageDataset, Split
 
 HELD_OUT_EVERY = 5
 
 
-class Digits(PictureDataset):
+class Digits(ImageDataset):
     """UCI optical digits (Alpaydin and Kaynak 1998), the part scikit-learn ships, with a border of one pixel,
     upsampled bicubically.
 

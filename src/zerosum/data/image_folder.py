@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from PIL import ImageColor
 
-from zerosum.data.cache import View, store, stored
-from zerosum.data.listing import PictureFile, brief, listed_splits, shown
-from zerosum.data.pictures import PictureDataset, Split
+from zerosum.data.image_decoding import ResizeOptions, store, stored
+from zerosum.data.image_files import ImageFile, brief, listed_splits, shown
+from zerosum.data.images import ImageDataset, Split
 from zerosum.errors import UserError
 
 log = logging.getLogger("zerosum")
@@ -24,7 +24,7 @@ NAMED = 5
 """At most so many broken pictures are named."""
 
 
-class ImageFolder(PictureDataset):
+class ImageFolder(ImageDataset):
     """Every picture in `path` and below it, decoded once to a cache in `root`.
 
     Sub-folders are classes. `train` next to `test` (or else `val`) are taken as the splits, otherwise one
@@ -54,12 +54,12 @@ class ImageFolder(PictureDataset):
             raise UserError(f"dataset.fit={fit} is not known: take crop or resize")
         self.folder = Path(path).expanduser().absolute()
         self.channels = channels
-        self.view = View(resolution, channels, fit, color(background))
+        self.view = ResizeOptions(resolution, channels, fit, color(background))
         self.skip_broken = skip_broken
         self._left_out: dict[str, tuple[str, ...]] = {}
 
     @cached_property
-    def files(self) -> dict[str, list[PictureFile]]:
+    def files(self) -> dict[str, list[ImageFile]]:
         """Each split's files sorted by name, listed once."""
         return listed_splits(self.folder)
 
@@ -116,7 +116,7 @@ class ImageFolder(PictureDataset):
         names = " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
         return f"{len(broken):,} of {len(self.files[split]):,} {split} pictures in {shown(self.folder)}, {names}"
 
-    def labels(self, files: Sequence[PictureFile]) -> np.ndarray | None:
+    def labels(self, files: Sequence[ImageFile]) -> np.ndarray | None:
         """(N,) int64 places in `classes`."""
         if self.classes is None:
             return None

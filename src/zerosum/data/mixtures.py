@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zerosum.data import Batch
+from zerosum.data.dataset import Batch
 from zerosum.errors import UserError
 from zerosum.randomness import generator
 
@@ -16,8 +16,9 @@ MOST_MODES = 10_000
 class GaussianMixture:
     """Equally likely isotropic Gaussians of standard deviation `sigma` around `means` (K, 2)."""
 
-    image_shape: tuple[int, ...] = (2,)
-    samples_pictured = 1024
+    sample_shape: tuple[int, ...] = (2,)
+    num_classes: int | None = None
+    samples_to_draw = 1024
 
     def __init__(self, means: Tensor, sigma: float) -> None:
         self.means = means
@@ -28,6 +29,10 @@ class GaussianMixture:
         """The name that metric cards carry."""
         return type(self).__name__
 
+    def describe(self) -> dict[str, float]:
+        """The distribution's parameters, for metric cards."""
+        return {"modes_in_all": len(self.means), "sigma": self.sigma}
+
     def prepare(self) -> None:
         """Nothing to read."""
 
@@ -35,10 +40,10 @@ class GaussianMixture:
         """Batches drawn as a function of (seed, index)."""
         return DrawnPoints(self, seed, device)
 
-    def draw(self, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points (count, 2) and the indices of their modes (count,)."""
-        modes = torch.randint(len(self.means), (count,), generator=draw)
-        return self.means[modes] + self.sigma * torch.randn(count, 2, generator=draw), modes
+        modes = torch.randint(len(self.means), (count,), generator=random)
+        return self.means[modes] + self.sigma * torch.randn(count, 2, generator=random), modes
 
     def log_prob(self, points: Tensor) -> Tensor:
         """log p(x) of points (B, 2): logsumexp_k log N(x; mean_k, sigma^2 I) - log K."""
@@ -46,11 +51,11 @@ class GaussianMixture:
         normal = -0.5 * squared / self.sigma**2 - math.log(2 * math.pi * self.sigma**2)
         return normal.logsumexp(1) - math.log(len(self.means))
 
-    def picture(self, samples: Tensor) -> Image.Image:
+    def draw(self, samples: Tensor) -> Image.Image:
         """The samples over the true density."""
-        from zerosum.density import over_density  # matplotlib takes a second that pictures do without
+        from zerosum.drawing.density import over_density  # matplotlib takes a second that pictures do without
 
-        return over_density(self, samples)
+        return over_density(self.means, self.sigma, samples)
 
 
 def refuse_count(option: str, modes: int) -> None:
@@ -87,5 +92,5 @@ class DrawnPoints:
 
     def batch(self, index: int, size: int, shard: slice) -> Batch:
         """Points (B, 2) and their modes."""
-        points, modes = self.mixture.draw(size, generator(self.seed, index, "points"))
+        points, modes = self.mixture.sample(size, generator(self.seed, index, "points"))
         return Batch(points[shard].to(self.device), modes[shard].to(self.device))

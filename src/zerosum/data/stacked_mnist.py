@@ -3,15 +3,15 @@
 import numpy as np
 import torch
 
-from zerosum.data.pictures import PictureDataset, Split
-from zerosum.data.torchvision_sets import MNIST
+from zerosum.data.images import ImageDataset, Split
+from zerosum.data.torchvision_datasets import MNIST
 from zerosum.errors import UserError
 from zerosum.randomness import generator
 
 HELD_OUT = 26_000
 
 
-class StackedMNIST(PictureDataset):
+class StackedMNIST(ImageDataset):
     """Three random MNIST digits as the channels of one picture, drawn by `draw`; its class is their number.
 
     Metz et al. 2017, unrolled GANs, section 3.3.1. `count` training pictures are stacked from MNIST's training split,

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from zerosum.data.pictures import PictureDataset, Split
+from zerosum.data.images import ImageDataset, Split
 
 
-class Synthetic(PictureDataset):
+class Synthetic(ImageDataset):
     """A bright square on dark noise; its quadrant is the class. A function of the split and the arguments alone."""
 
     classes = ("top left", "top right", "bottom left", "bottom right")

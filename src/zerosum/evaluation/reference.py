@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from zerosum.data.pictures import PictureDataset
-from zerosum.derived import derived
+from zerosum.data.images import ImageDataset
+from zerosum.evaluation.cached import derived
 from zerosum.errors import UserError
 from zerosum.evaluation.frechet import FrechetDistance, Gaussian
-from zerosum.features import Features
+from zerosum.evaluation.features.extractor import Features
 from zerosum.randomness import derive, generator
 
 Item = TypeVar("Item")
@@ -46,7 +46,7 @@ class Reference:
     """The real side of every metric: features of each split, computed on `device` once and cached on disk."""
 
     def __init__(
-        self, dataset: PictureDataset, features: Features, split: str, batch_size: int, device: torch.device
+        self, dataset: ImageDataset, features: Features, split: str, batch_size: int, device: torch.device
     ) -> None:
         self.dataset = dataset
         self.features = features
@@ -66,7 +66,7 @@ class Reference:
     def gaussian(self) -> Gaussian:
         """The Gaussian of `real`."""
         if self._gaussian is None:
-            self._gaussian = gaussian_of(self.real.features)
+            self._gaussian = fit_gaussian_of(self.real.features)
         return self._gaussian
 
     @property
@@ -91,7 +91,7 @@ class Reference:
     def computed(self, split: str) -> dict[str, Tensor | None]:
         """Features (N, F) and logits, float32 on the CPU."""
         total = -(-len(self.dataset.split(split).images) // self.batch_size)
-        batches = shown(self.dataset.batches(split, self.batch_size), f"features of {self.dataset.name} {split}", total)
+        batches = progress_bar(self.dataset.batches(split, self.batch_size), f"features of {self.dataset.name} {split}", total)
         seen = [self.features.network(batch.to(self.device)) for batch in batches]
         features, logits = (
             None if part[0] is None else torch.cat(part).float().cpu() for part in zip(*seen, strict=True)
@@ -106,8 +106,8 @@ class Reference:
         return whole.chosen(rows.to(self.device))
 
 
-def gaussian_of(features: Tensor) -> Gaussian:
-    """The Gaussian of features (N, F), summed in float64 by torchmetrics' states."""
+def fit_gaussian_of(features: Tensor) -> Gaussian:
+    """The Gaussian of features (N, F), all_reduce_sum in float64 by torchmetrics' states."""
     return accumulated(features, FrechetDistance(features.shape[1]).to(features.device)).gaussian(real=False)
 
 
@@ -118,6 +118,6 @@ def accumulated(features: Tensor, metric: FrechetDistance) -> FrechetDistance:
     return metric
 
 
-def shown(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+def progress_bar(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
     """The items, with a bar on a terminal once they take more than a few seconds."""
     return tqdm(items, what, total, leave=False, delay=3, disable=None)

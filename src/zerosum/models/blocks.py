@@ -59,7 +59,7 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([features, nearness.to(features.dtype)], 1)
 
 
-def logit(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrimination: bool) -> nn.Sequential:
+def logit_head(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrimination: bool) -> nn.Sequential:
     """The end of a discriminator: features (B, *shape) to (B, 1), by way of the minibatch layers that are wanted."""
     channels, *places = shape
     layers: list[nn.Module] = [MinibatchStandardDeviation()] if minibatch_stddev else []

@@ -6,14 +6,15 @@ import math
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
-from zerosum.models.blocks import logit, spectrally_normalized
+from zerosum.models.blocks import logit_head, spectrally_normalized
+from zerosum.models.networks import Scores
 
 
-def widths(image_shape: tuple[int, ...], base_channels: int) -> list[int]:
+def widths(sample_shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to half the resolution: halved at every doubling, ending in `base_channels`."""
-    if len(image_shape) != 3:
-        raise UserError(f"dcgan makes pictures (C, H, W), this dataset has shape {tuple(image_shape)}: use model=mlp")
-    _, height, width = image_shape
+    if len(sample_shape) != 3:
+        raise UserError(f"dcgan makes pictures (C, H, W), this dataset has shape {tuple(sample_shape)}: use model=mlp")
+    _, height, width = sample_shape
     if height != width or height not in (16, 32, 64, 128):
         raise UserError(
             f"dcgan makes square pictures of 16, 32, 64 or 128 pixels, not {height} x {width}: set dataset.resolution"
@@ -37,9 +38,9 @@ def initialize(module: nn.Module) -> None:
 class Generator(nn.Module):
     """Noise, projected to 4x4, doubled by transposed convolutions; batch norm everywhere but the last layer."""
 
-    def __init__(self, image_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64) -> None:
         super().__init__()
-        channels = widths(image_shape, base_channels)
+        channels = widths(sample_shape, base_channels)
         self.latent_dim = latent_dim
         # The paper's first layer, a transposed convolution of a 1x1 map, is this product.
         self.project = nn.Linear(latent_dim, 4 * 4 * channels[0], bias=False)
@@ -47,10 +48,10 @@ class Generator(nn.Module):
         for before, after in itertools.pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
             layers += [nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], image_shape[0], 4, 2, 1, bias=False))
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], sample_shape[0], 4, 2, 1, bias=False))
         self.apply(initialize)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, latent_dim) to (B, C, H, W) in [-1, 1]."""
         projected = self.project(z).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # (B, C, 4, 4), channels last
         return self.layers(projected).tanh()
@@ -65,25 +66,25 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, ...],
+        sample_shape: tuple[int, ...],
         base_channels: int = 64,
         spectral_norm: bool = False,
         minibatch_stddev: bool = False,
         minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
-        channels = widths(image_shape, base_channels)[::-1]
-        layers: list[nn.Module] = [nn.Conv2d(image_shape[0], channels[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        channels = widths(sample_shape, base_channels)[::-1]
+        layers: list[nn.Module] = [nn.Conv2d(sample_shape[0], channels[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         for before, after in itertools.pairwise(channels):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=spectral_norm)]
             layers += [] if spectral_norm else [nn.BatchNorm2d(after)]
             layers += [nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers)
-        self.head = logit((channels[-1], 4, 4), minibatch_stddev, minibatch_discrimination)
+        self.head = logit_head((channels[-1], 4, 4), minibatch_stddev, minibatch_discrimination)
         self.apply(initialize)
         if spectral_norm:
             spectrally_normalized(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
         """(B, C, H, W) to (B,)."""
-        return self.head(self.layers(images)).squeeze(1)
+        return Scores(self.head(self.layers(images)).squeeze(1))

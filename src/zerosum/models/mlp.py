@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from zerosum.models.blocks import logit, spectrally_normalized
+from zerosum.models.blocks import logit_head, spectrally_normalized
+from zerosum.models.networks import Scores
 
 
 class Generator(nn.Module):
@@ -14,17 +15,17 @@ class Generator(nn.Module):
     Pictures end in tanh; points, which have no range, do not.
     """
 
-    def __init__(self, image_shape: tuple[int, ...], latent_dim: int = 16, width: int = 128, depth: int = 3) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 16, width: int = 128, depth: int = 3) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.image_shape = tuple(image_shape)
+        self.sample_shape = tuple(sample_shape)
         widths = [latent_dim] + depth * [width]
         hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
-        output: list[nn.Module] = [nn.Linear(widths[-1], math.prod(image_shape)), nn.Unflatten(1, self.image_shape)]
-        self.layers = nn.Sequential(*hidden, *output, *([nn.Tanh()] if len(image_shape) == 3 else []))
+        output: list[nn.Module] = [nn.Linear(widths[-1], math.prod(sample_shape)), nn.Unflatten(1, self.sample_shape)]
+        self.layers = nn.Sequential(*hidden, *output, *([nn.Tanh()] if len(sample_shape) == 3 else []))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, latent_dim) to (B, *image_shape)."""
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, latent_dim) to (B, *sample_shape)."""
         return self.layers(z)
 
 
@@ -36,7 +37,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, ...],
+        sample_shape: tuple[int, ...],
         width: int = 128,
         depth: int = 3,
         spectral_norm: bool = False,
@@ -44,13 +45,13 @@ class Discriminator(nn.Module):
         minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
-        widths = [math.prod(image_shape)] + depth * [width]
+        widths = [math.prod(sample_shape)] + depth * [width]
         hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
-        head = logit((widths[-1],), minibatch_stddev, minibatch_discrimination)
+        head = logit_head((widths[-1],), minibatch_stddev, minibatch_discrimination)
         self.layers = nn.Sequential(nn.Flatten(), *hidden, *head)
         if spectral_norm:
             spectrally_normalized(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, *image_shape) to (B,)."""
-        return self.layers(images).squeeze(1)
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
+        """(B, *sample_shape) to (B,)."""
+        return Scores(self.layers(images).squeeze(1))

@@ -1,0 +1,78 @@
+"""Measure a checkpoint again, by its run's own protocol or another."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zerosum.drawing.grid import save_png
+from zerosum.errors import UserError
+from zerosum.evaluation.image_protocol import ImageProtocol
+from zerosum.evaluation.measurement import Measurement, format_values, measure
+from zerosum.evaluation.nearest_pairs import nearest_pairs
+from zerosum.files import save_whole
+from zerosum.runs.load import load, load_protocol
+from zerosum.training.module import GenerativeModule
+from zerosum.training.process import silence_libraries
+
+
+def evaluate(
+    run: Path,
+    checkpoint: str,
+    weights: str = "ema",
+    choices: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    trusted: str | Sequence[str] = (),
+) -> str:
+    """Write evaluation_<checkpoint>.json into the run's folder and return the values with their card as text.
+
+    `choices` are nodes of the config (protocol, features, metrics) that replace the run's own.
+    """
+    silence_libraries()
+    if checkpoint not in ("best", "last", "previous") or weights not in ("ema", "raw"):
+        raise UserError(
+            f"checkpoint={checkpoint} weights={weights}: checkpoint is best, last or previous, weights ema or raw"
+        )
+    module = load(run, checkpoint, weights, trusted)
+    protocol = load_protocol(run, choices, root, trusted)
+    base = run / f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}"
+    written = [base.with_suffix(".json")]
+
+    def values_of() -> dict[str, float]:
+        if isinstance(protocol, ImageProtocol) and "memorization" in protocol.metrics:
+            written.append(base.with_name(f"{base.name}_nearest.png"))
+            return measure_and_draw(protocol, module, written[-1])
+        return protocol.measure(module)
+
+    measurement = measure(protocol, module, values_of, weights)
+    measurement.card.run["checkpoint"] = checkpoint
+    floor = protocol.floor()
+    content = json.dumps({**measurement.to_dict(), "floor": floor}, indent=1)
+    save_whole(written[0], lambda partial: partial.write_text(content, encoding="utf-8"))
+    return "\n".join([format_measurement(measurement, floor), f"written to {' and '.join(map(str, written))}"])
+
+
+def measure_and_draw(protocol: ImageProtocol, module: GenerativeModule, path: Path) -> dict[str, float]:
+    """The values, and a picture of the samples that are nearest to training images."""
+    fake = protocol.features_of(module)
+    values = protocol.values(fake, protocol.metrics)
+    save_png(nearest_pairs(protocol, module, fake), path)
+    return values
+
+
+def format_measurement(measurement: Measurement, floor: Mapping[str, float] | None) -> str:
+    """Values beside their floors, then the card."""
+    card = {**measurement.card.protocol, **measurement.card.run, **measurement.card.code}
+    width = max(map(len, [*measurement.values, *card]))
+    if floor:
+        lines = [f"{'':{width}}  {'value':>10}  {'floor':>10}"]
+        cells = {name: f"{floor[name]:10.4g}" if name in floor else "" for name in measurement.values}
+        lines += [f"{name:{width}}  {value:10.4g}  {cells[name]}" for name, value in measurement.values.items()]
+    else:
+        lines = [format_values(measurement.values)]
+    return "\n".join([*lines, *(f"  {name:{width}}  {format_field(value)}" for name, value in card.items())])
+
+
+def format_field(value: Any) -> str:
+    """A field of a card on one line."""
+    return ", ".join(f"{name} {inner}" for name, inner in value.items()) if isinstance(value, dict) else str(value)

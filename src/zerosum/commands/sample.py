@@ -1,0 +1,41 @@
+"""Samples of a run's model, as files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from zerosum import sampling
+from zerosum.drawing.grid import as_picture, save_png
+from zerosum.errors import UserError
+from zerosum.files import save_whole
+from zerosum.pixels import to_uint8
+from zerosum.runs.load import load, load_dataset
+
+MOST_DRAWN = 1024
+"""Samples in grid.png"""
+
+
+def sample(
+    run: Path, checkpoint: str, count: int, seed: int, output: str | None, trusted: str | Sequence[str] = ()
+) -> str:
+    """Write samples of seeds seed to seed + count - 1 into a folder and return a sentence that says where.
+
+    Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either.
+    """
+    if not isinstance(count, int) or count < 1 or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"count={count} seed={seed}: count is a whole number from 1, seed from 0")
+    module = load(run, checkpoint, trusted=trusted)
+    dataset = load_dataset(run, trusted)
+    folder = Path(output) if output else run / "generated"
+    samples = torch.cat([batch.cpu() for batch in sampling.images(module, range(seed, seed + count))])
+    if samples.dim() == 4:
+        for number, pixels in enumerate(to_uint8(samples), start=seed):
+            save_png(as_picture(pixels), folder / f"{number:06d}.png")
+    else:
+        rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
+        save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n", encoding="utf-8"))
+    save_png(dataset.draw(samples[:MOST_DRAWN]), folder / "grid.png")
+    return (
+        f"{count} samples of {run.name} at {module.images_seen:,} images: {folder}, all of them in {folder / 'grid.png'}"
+    )

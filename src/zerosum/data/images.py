@@ -1,0 +1,167 @@
+"""Sets of pictures, decoded once to uint8 and indexed a batch at a time."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zerosum.data.dataset import Batch
+from zerosum.errors import UserError
+from zerosum.drawing.grid import grid
+from zerosum.randomness import generator
+from zerosum.pixels import from_uint8
+
+SHARE_OF_DEVICE = 0.25
+"""A dataset up to this share of a GPU's free memory is kept there."""
+
+
+class Split(NamedTuple):
+    """Decoded pictures of one split."""
+
+    images: np.ndarray
+    """(N, H, W, C) uint8, in memory or memory-mapped"""
+    labels: np.ndarray | None
+    """(N,) int64"""
+
+
+class ImageDataset(ABC):
+    """Pictures with official splits; a subclass says how a split is read.
+
+    `resolution` is height and width after reading; `root` is where files lie and where caches are kept;
+    `flip` mirrors each training picture left to right half of the time it is shown.
+    """
+
+    channels: int
+    classes: tuple[str, ...] | None = None
+    splits: tuple[str, ...] = ("train", "test")
+    samples_to_draw = 64
+
+    def __init__(self, resolution: int, root: str = "data", flip: bool = False) -> None:
+        self.resolution = resolution
+        self.root = Path(root)
+        self.flip = flip
+        self._splits: dict[str, Split] = {}
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """(C, H, W)"""
+        return (self.channels, self.resolution, self.resolution)
+
+    @property
+    def num_classes(self) -> int | None:
+        """None without labels."""
+        return None if self.classes is None else len(self.classes)
+
+    @property
+    def name(self) -> str:
+        """The name that metric cards carry."""
+        return type(self).__name__
+
+    @property
+    def cache(self) -> Path:
+        """Where whatever is derived from this dataset is kept."""
+        return self.root / "cache"
+
+    @abstractmethod
+    def read(self, split: str) -> Split:
+        """Decode one split; a UserError says where it looked and how to get the files."""
+
+    def prepare(self) -> None:
+        """Decode the training split, or say what is missing."""
+        self.split("train")
+
+    def split(self, name: str) -> Split:
+        """The decoded split, read on first use."""
+        if name not in self.splits:
+            raise UserError(f"{self.name} has no split {name!r}: choose one of {', '.join(self.splits)}")
+        if name not in self._splits:
+            self._splits[name] = self.read(name)
+        return self._splits[name]
+
+    def batches(self, split: str, size: int) -> Iterator[Tensor]:
+        """The split in order, (B, C, H, W) uint8."""
+        images = self.split(split).images
+        for start in range(0, len(images), size):
+            yield torch.from_numpy(np.array(images[start : start + size])).permute(0, 3, 1, 2)
+
+    def fingerprint(self, split: str) -> str:
+        """A hash of the split's pixels and labels: what caches are keyed by."""
+        images, labels = self.split(split)
+        digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(images).data)
+        digest.update(b"" if labels is None else labels.tobytes())
+        return digest.hexdigest()
+
+    def stream(self, seed: int, device: torch.device) -> "ShuffledImages":
+        """Training pictures in an order of `seed`."""
+        return ShuffledImages(self.split("train"), seed, device, self.flip)
+
+    def draw(self, samples: Tensor) -> Image.Image:
+        """A grid of the samples."""
+        return grid(samples)
+
+
+class ShuffledImages:
+    """Batches without replacement: position p of the stream is place p % N of epoch p // N's permutation."""
+
+    def __init__(self, split: Split, seed: int, device: torch.device, flip: bool) -> None:
+        self.seed = seed
+        self.device = device
+        self.flip = flip
+        self.images = on_device(split.images, device)
+        self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
+        self._orders: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def order(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The permutation of an epoch and which of its places are mirrored."""
+        if epoch not in self._orders:
+            random = generator(self.seed, epoch, "order")
+            permutation = torch.randperm(len(self), generator=random)
+            mirrored = torch.rand(len(self), generator=random) < 0.5
+            self._orders = {old: kept for old, kept in self._orders.items() if old == epoch - 1}
+            self._orders[epoch] = (permutation, mirrored)
+        return self._orders[epoch]
+
+    def places(self, index: int, size: int, shard: slice) -> tuple[Tensor, Tensor]:
+        """Indices into the split, and which are mirrored, for the rows `shard` of a batch."""
+        first = index * size
+        start, stop = first + shard.start, first + shard.stop
+        parts = []
+        while start < stop:
+            epoch, place = divmod(start, len(self))
+            taken = min(stop - start, len(self) - place)
+            parts.append([kind[place : place + taken] for kind in self.order(epoch)])
+            start += taken
+        permutation, mirrored = (torch.cat(kind) for kind in zip(*parts, strict=True))
+        return permutation, mirrored
+
+    def batch(self, index: int, size: int, shard: slice) -> Batch:
+        """(B, C, H, W) in [-1, 1], channels last in memory."""
+        chosen, mirrored = self.places(index, size, shard)
+        if isinstance(self.images, Tensor):
+            chosen = chosen.to(self.device)
+            pixels = self.images[chosen]
+        else:
+            pixels = torch.from_numpy(self.images[chosen.numpy()]).to(self.device)
+        images = from_uint8(pixels.permute(0, 3, 1, 2))
+        if self.flip:
+            images = torch.where(mirrored.to(self.device)[:, None, None, None], images.flip(3), images)
+        return Batch(images, None if self.labels is None else self.labels[chosen.to(self.device)])
+
+
+def on_device(images: np.ndarray, device: torch.device) -> Tensor | np.ndarray:
+    """The pictures as a tensor where they fit, else the memory-mapped array that they are."""
+    if device.type == "cuda" and images.nbytes > SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+        return images
+    if isinstance(images, np.memmap) and device.type != "cuda":
+        return images
+    return torch.from_numpy(np.array(images) if isinstance(images, np.memmap) else images).to(device)

@@ -1,0 +1,100 @@
+"""MNIST, Fashion-MNIST and CIFAR-10 as torchvision stores and downloads them."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate, pad
+from torchvision import datasets
+
+from zerosum.data.images import ImageDataset, Split
+from zerosum.errors import UserError
+
+
+class TorchvisionImages(ImageDataset):
+    """A torchvision dataset with `data` and `targets` and the splits train and test.
+
+    `download` fetches what `root` lacks. Pictures up to 4 pixels smaller than `resolution` are padded with
+    black (28 to 32, as is usual for MNIST), others are resampled.
+    """
+
+    source: ClassVar[type[Any]]
+    folder: ClassVar[str]
+
+    def __init__(self, resolution: int = 32, root: str = "data", flip: bool = False, download: bool = True) -> None:
+        super().__init__(resolution, root, flip)
+        self.download = download
+
+    def read(self, split: str) -> Split:
+        """The official split, resized."""
+        stored = self.open(train=split == "train")
+        pixels = torch.as_tensor(stored.data).reshape(len(stored.data), *stored.data.shape[1:3], self.channels)
+        labels = np.asarray(stored.targets, dtype=np.int64)
+        return Split(np.ascontiguousarray(resized(pixels, self.resolution).numpy()), labels)
+
+    def open(self, train: bool) -> Any:
+        """torchvision's object, downloaded where it is missing; a UserError says where it looked."""
+        try:
+            return self.source(self.root, train=train)
+        except RuntimeError:
+            return self.fetch(train)
+
+    def fetch(self, train: bool) -> Any:
+        """Download, or say how to get the files by hand."""
+        place = Path(self.root).absolute() / self.folder
+        if not self.download:
+            raise UserError(f"{self.name} is not in {place}: put its files there, or set dataset.download=true")
+        try:
+            return self.source(self.root, train=train, download=True)
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{self.name} is not in {place} and could not be downloaded ({error}): put torchvision's files there,"
+                " or set dataset.root to the folder that has them"
+            ) from error
+
+
+def resized(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
+    """(N, H, W, C) uint8 to (N, resolution, resolution, C): padded with 0 by up to 4 pixels, else resampled."""
+    missing = resolution - pixels.shape[1]
+    if missing == 0:
+        return pixels
+    if 0 < missing <= 4:
+        left = missing // 2
+        return pad(pixels, (0, 0, left, missing - left, left, missing - left))
+    chunks = [resampled(chunk, resolution) for chunk in pixels.split(4096)]
+    return torch.cat(chunks)
+
+
+def resampled(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
+    """Bilinear with antialiasing."""
+    planes = pixels.permute(0, 3, 1, 2).float()
+    planes = interpolate(planes, (resolution, resolution), mode="bilinear", antialias=True, align_corners=False)
+    return planes.round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
+
+
+class MNIST(TorchvisionImages):
+    """60,000 + 10,000 handwritten digits, 28x28 gray (LeCun et al. 1998)."""
+
+    channels = 1
+    classes = tuple("0123456789")
+    source = datasets.MNIST
+    folder = "MNIST/raw"
+
+
+class FashionMNIST(TorchvisionImages):
+    """60,000 + 10,000 pieces of clothing, 28x28 gray (Xiao et al. 2017)."""
+
+    channels = 1
+    classes = tuple(datasets.FashionMNIST.classes)
+    source = datasets.FashionMNIST
+    folder = "FashionMNIST/raw"
+
+
+class CIFAR10(TorchvisionImages):
+    """50,000 + 10,000 photographs of ten classes, 32x32 RGB (Krizhevsky 2009)."""
+
+    channels = 3
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    source = datasets.CIFAR10
+    folder = "cifar-10-batches-py"

@@ -1,0 +1,43 @@
+"""An animation of pictures."""
+
+import logging
+from pathlib import Path
+
+from PIL import Image
+
+from zerosum.errors import one_line
+from zerosum.files import save_whole
+
+log = logging.getLogger("zerosum")
+
+FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 120, 3000
+
+
+def read_frames(frames: list[Path]) -> list[Image.Image]:
+    """The pictures that are PNG files, as they were drawn; whatever else lies beside them is left out."""
+    pictures = []
+    for frame in frames:
+        try:
+            with Image.open(frame, formats=["PNG"]) as picture:
+                pictures.append(picture.convert("RGB"))
+        except Exception as error:  # a damaged file can make a decoder raise anything
+            log.warning("%s cannot be read (%s) and is left out of the film.", frame, one_line(error))
+    return pictures
+
+
+def shrink(picture: Image.Image, width: int) -> Image.Image:
+    """At most `width` pixels wide: a GIF of photographs grows fast."""
+    factor = min(1.0, width / picture.width)
+    return picture.resize((round(picture.width * factor), round(picture.height * factor)))
+
+
+def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) -> None:
+    """An endless GIF of the frames, resting on the last."""
+    pictures = [shrink(picture, width).quantize(colours) for picture in read_frames(frames)]
+    if len(pictures) < 2:
+        return
+    first, *others = pictures
+    duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
+    save_whole(
+        path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
+    )

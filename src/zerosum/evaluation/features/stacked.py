@@ -1,0 +1,47 @@
+"""Features of pictures whose channels are pictures of their own."""
+
+from torch import Tensor, nn
+
+from zerosum.data.images import ImageDataset
+from zerosum.data.stacked_mnist import StackedMNIST
+from zerosum.errors import UserError
+from zerosum.evaluation.features.extractor import FeatureOutput
+from zerosum.evaluation.features.classifier import Classifier, ClassifierFeatures
+
+
+class EachChannel(nn.Module):
+    """A classifier of single digits shown each of three channels; the class is the three digits as one number."""
+
+    num_features = 3 * Classifier.num_features
+    num_classes = 1000
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, pictures: Tensor) -> FeatureOutput:
+        """(B, 3, H, W) uint8 to features (B, 192) and log-probabilities (B, 1000)."""
+        features, logits = self.classifier(pictures.flatten(0, 1).unsqueeze(1))
+        hundreds, tens, ones = logits.log_softmax(1).view(len(pictures), 3, -1).unbind(1)  # (B, 10) each
+        together = hundreds[:, :, None, None] + tens[:, None, :, None] + ones[:, None, None, :]
+        return FeatureOutput(features.view(len(pictures), -1), together.flatten(1))
+
+
+class StackedClassifierFeatures:
+    """`ClassifierFeatures` of MNIST for each channel of StackedMNIST."""
+
+    resize = "none"
+
+    def __init__(self, steps: int = 1000, seed: int = 0) -> None:
+        self.single = ClassifierFeatures(steps, seed)
+
+    def prepare(self, dataset: ImageDataset) -> None:
+        """Train the classifier of single digits, or take it from the cache."""
+        if not isinstance(dataset, StackedMNIST):
+            raise UserError(f"features=stacked_classifier is for stacked_mnist, not {dataset.name}: take classifier")
+        self.single.prepare(dataset.digits)
+        self.network = EachChannel(self.single.network).eval()
+
+    def describe(self) -> dict[str, str | float]:
+        """Name, test accuracy on single digits and hash."""
+        return {**self.single.describe(), "features": "classifier of each channel"}

@@ -1,0 +1,61 @@
+"""Metrics of points against a distribution that is known exactly."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from zerosum.data.mixtures import GaussianMixture
+from zerosum.errors import UserError
+from zerosum.evaluation.protocol import PointMetric, check_metrics, measure_each, score_by_first
+from zerosum.sampling import Model, images
+
+
+class PointProtocol:
+    """Metrics of `n_fake` points, of seeds seed * n_fake and following; the floor is as many points of the data."""
+
+    def __init__(self, name: str, metrics: dict[str, PointMetric], n_fake: int = 10_000, seed: int = 0) -> None:
+        if n_fake < 2:
+            raise UserError(f"protocol.n_fake={n_fake}: choose 2 or more samples")
+        check_metrics(metrics)
+        self.name = name
+        self.metrics = metrics
+        self.n_fake = n_fake
+        self.seed = seed
+        self.left_out: dict[str, str] = {}
+
+    def prepare(self, dataset: GaussianMixture, device: torch.device | None = None) -> None:
+        """Keep the dataset; UserError where it is not a known distribution."""
+        if not isinstance(dataset, GaussianMixture):
+            raise UserError(
+                f"protocol={self.name} needs a distribution that is known, {dataset.name} has images: use"
+                " protocol=fid10k_test"
+            )
+        self.dataset = dataset
+
+    def measure(self, model: Model) -> dict[str, float]:
+        """The values of all metrics."""
+        seeds = range(self.seed * self.n_fake, (self.seed + 1) * self.n_fake)
+        samples = torch.cat([batch.cpu() for batch in images(model, seeds, batch_size=self.n_fake)])
+        return measure_each(self.metrics, self.left_out, self.dataset, samples)
+
+    def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
+        """By the first metric; greater is better."""
+        return score_by_first(self.metrics, values)
+
+    def floor(self) -> dict[str, float] | None:
+        """As many points drawn from the data."""
+        metrics = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
+        points, _ = self.dataset.sample(self.n_fake, torch.Generator().manual_seed(self.seed))
+        return measure_each(metrics, self.left_out, self.dataset, points) if metrics else None
+
+    def card(self) -> dict[str, Any]:
+        """Number of samples, their seed, and the distribution."""
+        return {
+            "protocol": self.name,
+            "dataset": self.dataset.name,
+            "n_fake": self.n_fake,
+            **self.dataset.describe(),
+            "sample_seed": self.seed,
+            **{key: value for metric in self.metrics.values() for key, value in metric.describe().items()},
+        }

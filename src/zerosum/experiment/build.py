@@ -1,0 +1,102 @@
+"""From a validated config to objects."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning import Trainer
+
+from zerosum.data.dataset import Dataset
+from zerosum.errors import UserError, one_line
+from zerosum.experiment.settings import Run, is_gan
+from zerosum.gan.compatibility import check_compatible
+from zerosum.gan.gan import GAN, Game, Optimizers
+from zerosum.training.data_module import TrainingData
+from zerosum.training.module import GenerativeModule, TrainingSettings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that training needs, built."""
+
+    module: GenerativeModule
+    data: TrainingData
+    trainer: Trainer
+    run: Run
+    training: TrainingSettings
+
+
+def make(node: Any, **further: Any) -> Any:
+    """Build a node; a UserError from a constructor stays one."""
+    try:
+        return instantiate(node, _convert_="all", **further)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise UserError(one_line(error)) from error
+
+
+def make_each(nodes: dict[str, Any]) -> dict[str, Any]:
+    """Build named entries."""
+    return {name: make(node) for name, node in nodes.items()}
+
+
+def build_module(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GenerativeModule:
+    """The model: a GAN of two networks, or the family that `model` names, built on the seed of the run."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config["seed"])
+        if is_gan(config):
+            return build_gan(config, sample_shape)
+        return make(
+            config["model"],
+            sample_shape=sample_shape,
+            optimizer=make(config["optimizer"]),
+            training=TrainingSettings(**config["training"]),
+            seed=config["seed"],
+        )
+
+
+def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
+    """The players, their loss and the rules of the game."""
+    game, training = Game(**config["game"]), TrainingSettings(**config["training"])
+    if training.batch_size % (training.accumulate * game.pack):
+        raise UserError(
+            f"game.pack={game.pack} times training.accumulate={training.accumulate} does not divide"
+            f" training.batch_size={training.batch_size}: choose numbers that do"
+        )
+    generator = make(config["model"]["generator"])(sample_shape=sample_shape)
+    packed_shape = (game.pack * sample_shape[0], *sample_shape[1:])
+    discriminator = make(config["model"]["discriminator"])(sample_shape=packed_shape)
+    gan = GAN(
+        generator,
+        discriminator,
+        make(config["loss"]),
+        Optimizers(make(config["optimizer"]["discriminator"]), make(config["optimizer"]["generator"])),
+        make_each(config["regularizer"]),
+        make(config["augment"]) if config["augment"] else None,
+        make_each(config["generator_regularizer"]),
+        game=game,
+        training=training,
+        seed=config["seed"],
+    )
+    check_compatible(gan, sample_shape)
+    return gan
+
+
+def build(config: dict[str, Any]) -> Experiment:
+    """Everything, from a config that `validate` has checked."""
+    run, training = Run(**config["run"]), TrainingSettings(**config["training"])
+    dataset: Dataset = make(config["dataset"])
+    module = build_module(config, dataset.sample_shape)
+    data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
+    trainer = make(
+        config["trainer"],
+        max_steps=math.ceil(run.images / (training.batch_size * module.batches_per_step)),
+        logger=list(make_each(config["logger"]).values()),
+        callbacks=list(make_each(config["callbacks"]).values()),
+        default_root_dir=run.folder,
+    )
+    return Experiment(module, data, trainer, run, training)

@@ -1,0 +1,115 @@
+"""The settings of a run, and the validation of a whole config."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from zerosum.errors import UserError, did_you_mean
+from zerosum.experiment.schema import check, check_node
+
+GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
+GROUPS |= {"features", "protocol", "metrics", "trainer", "callbacks", "logger"}
+KEYS = {*GROUPS, "game", "training", "run", "seed", "gamma", "resume", "resume_force", "trusted", "objective"}
+KEYS |= {"data", "command"}  # written by a run that starts
+OPTIONAL = ("augment", "callbacks", "logger", "regularizer", "generator_regularizer", "data", "command")
+"""Groups that may be empty"""
+OF_PLAYERS = ("loss", "regularizer", "generator_regularizer", "augment", "game")
+"""Groups that only a GAN has"""
+SETTINGS = {
+    "run": "zerosum.experiment.settings.Run",
+    "training": "zerosum.training.module.TrainingSettings",
+    "game": "zerosum.gan.gan.Game",
+}
+"""Groups that are checked against a constructor that their YAML need not name"""
+INT64 = 2**63
+
+
+@dataclass(frozen=True)
+class Run:
+    """The budget in real images, the name and the folder of a run."""
+
+    images: int
+    name: str
+    folder: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.images < INT64:
+            raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
+
+
+def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
+    """The config resolved and checked against every constructor, as plain lists and dictionaries."""
+    try:
+        node = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+    assert isinstance(node, dict)
+    for key in node.keys() - KEYS:
+        raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
+    check_parts(node)  # type: ignore[arg-type]
+    node |= {name: node.get(name) or {} for name in OPTIONAL}
+    settings = {name: node.pop(name, None) or {} for name in SETTINGS}
+    typed: dict[str, Any] = check(node)
+    for name, target in SETTINGS.items():
+        typed[name] = check_node({**settings[name], "_target_": target}, name)
+        del typed[name]["_target_"]
+    seed = typed.get("seed")
+    if not isinstance(seed, int) or not 0 <= seed < INT64:
+        raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
+    return typed
+
+
+def is_gan(node: dict[str, Any]) -> bool:
+    """Whether the model is two players; any other family names its own class."""
+    return "_target_" not in group(node, "model")
+
+
+def check_parts(node: dict[str, Any]) -> None:
+    """UserError if a required part is missing or has no `_target_`."""
+    for name in ("training", "run"):
+        group(node, name)
+    parts = {name: node.get(name) for name in ("dataset", "trainer")}
+    if is_gan(node):
+        group(node, "game")
+        parts["loss"] = node.get("loss")
+        for name in ("model", "optimizer"):
+            parts |= {f"{name}.{player}": group(node, name).get(player) for player in ("discriminator", "generator")}
+    else:
+        refuse_parts_of_players(node)
+        parts["optimizer"] = node.get("optimizer")
+    for name in ("callbacks", "logger", "regularizer", "generator_regularizer"):
+        parts |= {f"{name}.{entry}": part for entry, part in group(node, name).items()}
+    parts |= {name: node[name] for name in ("augment", "features", "protocol") if node.get(name)}
+    for path, part in parts.items():
+        if not isinstance(part, dict) or "_target_" not in part:
+            raise UserError(f"{path} is missing or names no class: choose one, as in conf/{path.partition('.')[0]}")
+
+
+def refuse_parts_of_players(node: dict[str, Any]) -> None:
+    """UserError if a model without a discriminator is given parts of a game."""
+    found = next((name for name in OF_PLAYERS if node.get(name)), None)
+    if found is not None:
+        model = node["model"]["_target_"].rpartition(".")[2]
+        raise UserError(f"{found}: {model} has no discriminator, so it has no {found}; leave {found}=... out")
+
+
+def group(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """A group of settings; empty where an optional one is absent."""
+    found = node.get(name)
+    if found is None and name in OPTIONAL:
+        return {}
+    if not isinstance(found, dict):
+        raise UserError(f"{name} is missing or not a group of settings: see conf/config.yaml")
+    return found
+
+
+def flatten(node: Any, path: str = "") -> dict[str, Any]:
+    """{dotted key: value} of everything in a nested dictionary that is not itself a dictionary with entries."""
+    if not isinstance(node, dict) or not node:
+        return {path: node}
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        leaves |= flatten(value, f"{path}.{key}".lstrip("."))
+    return leaves

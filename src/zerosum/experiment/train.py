@@ -1,0 +1,107 @@
+"""From a config to a finished run."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra.core.hydra_config import HydraConfig
+from lightning import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from zerosum.evaluation.measurement import format_values
+from zerosum.experiment.build import Experiment, build
+from zerosum.experiment.settings import validate
+from zerosum.files import clear_partial, save_whole
+from zerosum.training.callbacks.evaluate import Evaluate, evaluation_of
+from zerosum.training.callbacks.interrupt import GracefulStop
+from zerosum.training.callbacks.schedule import is_finished
+from zerosum.training.module import TrainingSettings
+from zerosum.training.process import prepare_process, silence_libraries, silence_worker
+from zerosum.training.rollback import with_rollbacks
+
+log = logging.getLogger("zerosum")
+
+RESULTS = {
+    "samples": "samples over training",
+    "training.gif": "film of training",
+    "metrics.json": "values, best and last, with protocol",
+    "metrics.csv": "curves",
+    "last.ckpt": "checkpoint",
+}
+
+
+class Outcome(NamedTuple):
+    """How training ended."""
+
+    evaluate: Evaluate | None
+    """The callback that measured, if there was one"""
+    stopped_by: int | None = None
+    """The signal that ended training before its budget was used"""
+
+
+def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -> Outcome:
+    """Train from a composed config, from the start or from a checkpoint."""
+    silence_libraries()
+    prepare_process()
+    typed = validate(config)
+    training, last = TrainingSettings(**typed["training"]), Path(typed["run"]["folder"]) / "last.ckpt"
+    if training.on_nan == "stop":
+        return attempt(typed, checkpoint)
+    return with_rollbacks(lambda place, slower: attempt(typed, place, slower), checkpoint, last, training.rollbacks)
+
+
+def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) -> Outcome:
+    """Train once, to the end of the budget or to the first error."""
+    experiment = build(typed)
+    trainer, folder = experiment.trainer, Path(experiment.run.folder)
+    trainer.callbacks[:0] = further  # type: ignore[attr-defined]
+    if trainer.is_global_zero:
+        clear_partial(folder)
+        write_config(folder / "config.yaml", typed, experiment)
+    else:
+        silence_worker()
+    for logger in trainer.loggers:
+        logger.log_hyperparams(typed)
+    started = time.perf_counter()
+    trainer.fit(experiment.module, datamodule=experiment.data, ckpt_path=checkpoint, weights_only=True)
+    evaluate = evaluation_of(trainer)
+    summarize(experiment, evaluate, time.perf_counter() - started)
+    stops = [callback for callback in trainer.callbacks if isinstance(callback, GracefulStop)]  # type: ignore[attr-defined]
+    return Outcome(evaluate, stops[0].stopped_by if stops else None)
+
+
+def write_config(path: Path, typed: dict[str, Any], experiment: Experiment) -> None:
+    """Save the resolved config, with what is needed to open the run without its data, and the command as typed."""
+    dataset = experiment.data.dataset
+    data = {"sample_shape": list(dataset.sample_shape), "num_classes": dataset.num_classes}
+    content = {**typed, "data": data, "command": typed["command"] or typed_command()}
+    save_whole(path, lambda partial: partial.write_text(OmegaConf.to_yaml(content), encoding="utf-8"))
+
+
+def typed_command() -> dict[str, Any]:
+    """The overrides of the command line and the option chosen of each group; empty outside of Hydra."""
+    if not HydraConfig.initialized():
+        return {}
+    hydra = OmegaConf.to_container(HydraConfig.get(), resolve=False)
+    assert isinstance(hydra, dict)
+    choices = {name: option for name, option in hydra["runtime"]["choices"].items() if not name.startswith("hydra/")}
+    return {"overrides": list(hydra["overrides"]["task"]), "choices": choices}
+
+
+def summarize(experiment: Experiment, evaluate: Evaluate | None, seconds: float) -> None:
+    """Log the values that came out, and where the files are."""
+    folder, module = Path(experiment.run.folder), experiment.module
+    finished = is_finished(experiment.trainer)
+    done = "Done" if finished else f"Stopped; continue with: python train.py resume={folder}"
+    log.info("%s: %s images in %.0f s.", done, f"{module.images_seen:,}", seconds)
+    if evaluate is not None and evaluate.best is not None:
+        best, last = evaluate.best, evaluate.history[-1]
+        log.info("  start  %s", format_values(evaluate.history[0].values))
+        log.info("  best   %s at %s images", format_values(best.values), f"{best.images:,}")
+        log.info("  last   %s", format_values(last.values))
+        if evaluate.floor is not None:
+            log.info("  floor  %s (real training data in the generator's place)", format_values(evaluate.floor))
+    for name, description in RESULTS.items():
+        if (folder / name).exists():
+            log.info("  %-38s %s", description, folder / name)

@@ -1,0 +1,214 @@
+"""Adversarial losses on logits, each with its equation; `ls conf/loss` is the list. f-divergences are in `fgan.py`.
+
+D(x) = sigmoid(logit) where a loss has probabilities; otherwise the logit is the critic's value itself.
+Each loss keeps the factors of its paper. The 1/2 of Goodfellow's tutorial (2016, section 3.2) makes
+minimax zero-sum; it halves the learning rate of plain SGD and nothing else under Adam.
+Written with softplus(t) = log(1 + exp(t)): -log D = softplus(-logit), -log(1 - D) = softplus(logit).
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from zerosum.errors import UserError
+
+
+class AdversarialLoss(Protocol):
+    """Costs of the two players, from logits of shape (B,) to a scalar."""
+
+    paired: ClassVar[bool]
+    """Whether the generator's cost needs the real logits too"""
+    @property
+    def zero_separates(self) -> bool:
+        """Whether the logit 0 lies between real and fake: ADA and accuracies read signs."""
+        ...
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D, which the discriminator descends."""
+        ...
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G, which the generator descends."""
+        ...
+
+
+EXACT_UP_TO = 20.0
+"""Where `exponential` leaves exp: exp(20) = 5e8, a density ratio that no batch can show."""
+
+
+def tempered(x: Tensor) -> Tensor:
+    """x up to 20, then 20 + log(1 + x - 20): log of `exponential`, same shape."""
+    exact = x.clamp(max=EXACT_UP_TO)
+    return exact + (x - exact).log1p()
+
+
+def exponential(x: Tensor) -> Tensor:
+    """exp(x) up to 20, then its tangent there: finite, with a finite gradient, up to |x| = 1e4 and far beyond."""
+    return tempered(x).exp()
+
+
+def real_smoothing(smooth: float | Sequence[float]) -> float:
+    """The one-sided smoothing in [0, 0.5), or a UserError that says why not."""
+    if not isinstance(smooth, int | float):
+        raise UserError(
+            f"smooth={list(smooth)}: one number, for real targets of 1 - smooth; fake targets stay 0. "
+            "Two-sided smoothing moves the optimal D away from p_data / (p_data + p_model): fake targets of beta add "
+            "beta p_model to its numerator, so that D reinforces wrong samples (Goodfellow 2016, section 4.2)"
+        )
+    if not 0 <= smooth < 0.5:
+        raise UserError(f"smooth={smooth}: real targets are 1 - smooth, nearer to real than to fake: 0 <= smooth < 0.5")
+    return smooth
+
+
+def cross_entropy(real: Tensor, fake: Tensor, smooth: float = 0.0) -> Tensor:
+    """J_D = -1/2 E[(1 - smooth) log D(x) + smooth log(1 - D(x))] - 1/2 E log(1 - D(G(z))).
+
+    Goodfellow 2016, equation 8; `smooth` is the one-sided label smoothing of Salimans et al. 2016, section 3.4:
+    the optimal D is (1 - smooth) p_data / (p_data + p_model).
+    """
+    real_cost = softplus(-real) + smooth * real  # softplus(t) = softplus(-t) + t
+    return 0.5 * real_cost.mean() + 0.5 * softplus(fake).mean()
+
+
+class CrossEntropyDiscriminator:
+    """D as a classifier of real against fake, the half that the two games of Goodfellow et al. 2014 share."""
+
+    paired: ClassVar[bool] = False
+    zero_separates: ClassVar[bool] = True
+
+    def __init__(self, smooth: float | Sequence[float] = 0.0) -> None:
+        self.smooth = real_smoothing(smooth)
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = -1/2 E log D(x) - 1/2 E log(1 - D(G(z))), real targets 1 - smooth."""
+        return cross_entropy(real, fake, self.smooth)
+
+
+class Minimax(CrossEntropyDiscriminator):
+    """Zero-sum game, J_G = -J_D: saturates where D is sure of the fakes (Goodfellow 2016, equation 10)."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = -J_D; without `real`, less the term in D(x), whose gradient in G is zero."""
+        return -0.5 * softplus(fake).mean() if real is None else -self.discriminator(real, fake)
+
+
+class NonSaturating(CrossEntropyDiscriminator):
+    """G maximizes the probability that D errs, so its gradient lives when D wins (Goodfellow 2016, equation 13)."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = -1/2 E log D(G(z))."""
+        return 0.5 * softplus(-fake).mean()
+
+
+class MaximumLikelihood:
+    """G descends KL(data, model) in expectation while D is optimal (Goodfellow 2016, section 3.2.4).
+
+    There exp(logit) = p_data / p_model weighs the samples. exp is continued by its tangent from logit 20 on.
+    """
+
+    paired: ClassVar[bool] = False
+    zero_separates: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = -1/2 E log D(x) - 1/2 E log(1 - D(G(z)))."""
+        return cross_entropy(real, fake)
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = -1/2 E exp(sigma^-1(D(G(z)))) = -1/2 E exp(logit)."""
+        return -0.5 * exponential(fake).mean()
+
+
+class LeastSquares:
+    """Regression on labels: D wants `a` for fakes and `b` for reals, G wants `c` (Mao et al. 2017, equation 2).
+
+    a, b, c = 0, 1, 1 are the labels of the paper's experiments; -1, 1, 0 make it a Pearson chi^2.
+    """
+
+    paired: ClassVar[bool] = False
+
+    def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
+        self.a, self.b, self.c = a, b, c
+
+    @property
+    def zero_separates(self) -> bool:
+        """Whether the optimal logit where p_data = p_model, (a + b) / 2, is 0."""
+        return self.a + self.b == 0
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = 1/2 E (D(x) - b)^2 + 1/2 E (D(G(z)) - a)^2, D the logit."""
+        return 0.5 * (real - self.b).square().mean() + 0.5 * (fake - self.a).square().mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = 1/2 E (D(G(z)) - c)^2."""
+        return 0.5 * (fake - self.c).square().mean()
+
+
+class Hinge:
+    """D stops at a margin of 1 on either side, G climbs D (Lim & Ye 2017; Miyato et al. 2018, section 4)."""
+
+    paired: ClassVar[bool] = False
+    zero_separates: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))), D the logit."""
+        return (1 - real).relu().mean() + (1 + fake).relu().mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = -E D(G(z))."""
+        return -fake.mean()
+
+
+class Wasserstein:
+    """The earth mover's distance, if D is held 1-Lipschitz (Arjovsky et al. 2017, equations 2 and 3).
+
+    Holding it is a regularizer's task: `clip` is the original, `gradient_penalty` WGAN-GP. Without one J_D has no
+    minimum.
+    """
+
+    paired: ClassVar[bool] = False
+    zero_separates: ClassVar[bool] = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = E D(G(z)) - E D(x), D the logit."""
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = -E D(G(z))."""
+        return -fake.mean()
+
+
+class Relativistic:
+    """Each real sample against one fake: which is more real? (Jolicoeur-Martineau 2018, RSGAN; R3GAN, 2024).
+
+    `real` and `fake` are paired by position, so they have one length.
+    """
+
+    paired: ClassVar[bool] = True
+    zero_separates: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = E softplus(-(D(x) - D(G(z)))), D the logit."""
+        return softplus(fake - real).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G = E softplus(-(D(G(z)) - D(x)))."""
+        assert real is not None, "a paired loss needs the real logits"
+        return softplus(real - fake).mean()
+
+
+class RelativisticAverage:
+    """Each sample against the mean of the other side's batch (Jolicoeur-Martineau 2018, RaSGAN)."""
+
+    paired: ClassVar[bool] = True
+    zero_separates: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D = E softplus(-(D(x) - E D(G(z)))) + E softplus(D(G(z)) - E D(x)), D the logit."""
+        return softplus(fake.mean() - real).mean() + softplus(fake - real.mean()).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """J_G is J_D with real and fake exchanged."""
+        assert real is not None, "a paired loss needs the real logits"
+        return self.discriminator(fake, real)

@@ -1,0 +1,107 @@
+"""A run folder back to objects: model, dataset, protocol."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zerosum.data.dataset import Dataset
+from zerosum.errors import UserError, one_line
+from zerosum.evaluation.protocol import EvaluationProtocol
+from zerosum.experiment.build import build_module, make
+from zerosum.experiment.settings import validate
+from zerosum.runs.checkpoints import check_weights, read_checkpoint
+from zerosum.runs.folder import read_config
+from zerosum.runs.trust import check_trusted, refuse_root
+from zerosum.training.module import GenerativeModule
+
+
+def saved_config(run: Path, trusted: str | Sequence[str] = ()) -> dict[str, Any]:
+    """The resolved config of a run folder, which names no classes but zerosum's and those of `trusted` packages."""
+    return check_trusted(read_config(run), [trusted] if isinstance(trusted, str) else list(trusted))
+
+
+def load(
+    run: str | Path, checkpoint: str = "best", weights: str = "ema", trusted: str | Sequence[str] = ()
+) -> GenerativeModule:
+    """The model of a run folder as best.ckpt or last.ckpt has it, ready to sample from.
+
+    `weights` is ema, the moving average, or raw, the weights of the last step; `trusted` names packages, besides
+    zerosum, whose classes the run may be made of.
+    """
+    path = Path(run) / f"{checkpoint}.ckpt"
+    module = rebuild(validate(saved_config(Path(run), trusted)), read_checkpoint(path), path, trusted)
+    if weights == "raw":
+        module.load_raw_weights()
+    return module.eval().to(device())
+
+
+def rebuild(
+    config: dict[str, Any], stored: dict[str, Any], path: Path, trusted: str | Sequence[str] = ()
+) -> GenerativeModule:
+    """The model of a config with the weights of a checkpoint, bit for bit.
+
+    zerosum's own models are compared with the checkpoint on the meta device first, before they take any memory.
+    """
+    try:
+        sample_shape = saved_shape(config, path.parent)
+        with torch.device("cpu" if trusted else "meta"):
+            outline = build_module(config, sample_shape)
+        check_weights(outline, stored, path, config["trainer"].get("precision"))
+        module = outline if trusted else build_module(config, sample_shape)
+        module.load_state_dict(stored["state_dict"])
+    except UserError:
+        raise
+    except Exception as error:  # networks raise anything where they cannot be built
+        raise UserError(
+            f"{path.parent / 'config.yaml'} describes no model ({one_line(error)}): choose another run"
+        ) from error
+    module.on_load_checkpoint(stored)
+    return module
+
+
+def saved_shape(config: dict[str, Any], run: Path) -> tuple[int, ...]:
+    """The shape of a sample, which a run saves so that it opens without its data."""
+    shape = config["data"].get("sample_shape")
+    if not isinstance(shape, list) or not shape or not all(type(size) is int and 0 < size <= 2**16 for size in shape):
+        raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that train.py made")
+    return tuple(shape)
+
+
+def device() -> torch.device:
+    """Where a trained model is sampled: CUDA where there is any."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_dataset(run: str | Path, trusted: str | Sequence[str] = ()) -> Dataset:
+    """The dataset of a run, nothing of it read yet."""
+    return make(validate(saved_config(Path(run), trusted))["dataset"])
+
+
+def load_protocol(
+    run: str | Path,
+    choices: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    trusted: str | Sequence[str] = (),
+) -> EvaluationProtocol:
+    """The protocol that a run was measured by, prepared on its dataset.
+
+    `choices` are nodes (protocol, features, metrics) that replace the run's own; `root` is where its data and caches
+    are, if not where the run had them.
+    """
+    config = validate(saved_config(Path(run), trusted))
+    if root is None:
+        refuse_root(config, Path(run))
+    else:
+        config["dataset"]["root"] = root
+    chosen = {name: node for name, node in (choices or {}).items() if node}
+    config.update(chosen)
+    if not config.get("protocol"):
+        raise UserError(f"{run} was trained without a protocol: name one, such as protocol=points10k")
+    # The protocol's own copies of these were made when the run was composed.
+    config["protocol"] |= {name: node for name, node in chosen.items() if name in config["protocol"]}
+    typed = validate(config)
+    protocol = make(typed["protocol"])
+    protocol.prepare(make(typed["dataset"]), device())
+    return protocol

@@ -1,0 +1,170 @@
+"""Continuing a run, and never overwriting one."""
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zerosum.errors import UserError
+from zerosum.evaluation.measurement import read_record
+from zerosum.experiment.build import make, make_each
+from zerosum.experiment.settings import Run, flatten, validate
+from zerosum.experiment.train import Outcome, train
+from zerosum.runs.checkpoints import check_resumable, newest
+from zerosum.runs.load import rebuild, saved_config
+from zerosum.runs.trust import refuse_elsewhere, refuse_root
+from zerosum.training.callbacks.evaluate import Evaluate
+
+EXTENDABLE = ("run.images", "trainer.", "callbacks.", "hydra.", "objective", "dataset.root")
+"""Keys that may differ from the saved config without resume_force=true"""
+ABOUT_RESUMING = ("resume", "resume_force", "trusted", "hydra")
+OF_ONE_START = (*EXTENDABLE, "resume", "resume_force", "trusted", "data.", "command")
+"""Keys in which two starts of one run may differ"""
+PRESETS = ("experiment", "recipe")
+
+log = logging.getLogger("zerosum")
+
+
+def resume(
+    run: Path,
+    overrides: list[str],
+    trusted: str | Sequence[str] = (),
+    composed: DictConfig | None = None,
+    force: bool = False,
+) -> Outcome:
+    """Continue the run in the folder, to its budget or to a larger run.images.
+
+    `composed` is the config of the whole command line, which says what an override such as loss=hinge stands for;
+    `force` accepts what differs from the run's own config.
+    """
+    given = dict(override.partition("=")[::2] for override in overrides)
+    saved = saved_config(run, trusted)
+    refuse_elsewhere(saved, run, given)
+    refuse_root(saved, run, given)
+    stay_offline(saved, given)
+    typed = validate(extend(saved, run, changes_of(given, composed), force))
+    seen, budget = prepare(typed, run, trusted)
+    if seen >= budget:
+        raise UserError(
+            f"{run} is finished: it has seen {seen:,} of {budget:,} images; for more, add run.images={2 * budget:_}"
+        )
+    return train(typed, put_in_place(run))
+
+
+def start_or_resume(config: DictConfig) -> Outcome:
+    """Resume if the run's folder has a checkpoint, else start and overwrite what is there; nothing if it is finished."""
+    typed, folder = validate(config), Path(config.run.folder)
+    if not any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
+        return train(typed)
+    refuse_another(validate(saved_config(folder, typed["trusted"])), typed, folder)
+    seen, budget = prepare(typed, folder, typed["trusted"])
+    if seen >= budget:
+        log.info("%s is finished: it has seen %s of %s images.", folder, f"{seen:,}", f"{budget:,}")
+        return Outcome(finished_evaluation(typed, folder))
+    return train(typed, put_in_place(folder))
+
+
+def prepare(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> tuple[int, int]:
+    """(images seen, budget), once everything has been checked that can be before training."""
+    checkpoint, stored = newest(run)
+    seen, budget = stored["images_seen"], Run(**typed["run"]).images
+    if seen < budget:
+        module = rebuild(with_data(typed, run, trusted), stored, checkpoint, trusted)
+        images_per_step = typed["training"]["batch_size"] * module.batches_per_step
+        check_resumable(module, make_each(typed["callbacks"]).values(), stored, images_per_step, checkpoint)
+    return seen, budget
+
+
+def with_data(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> dict[str, Any]:
+    """The config with the shape of a sample that the run saved."""
+    return {**typed, "data": saved_config(run, trusted).get("data") or {}}
+
+
+def stay_offline(saved: dict[str, Any], given: dict[str, str]) -> None:
+    """Let a saved config log to W&B's server only if the command line asks for it: it may be a stranger's."""
+    if any(key.split(".")[0] == "logger" for key in given):
+        return
+    for name, node in (saved.get("logger") or {}).items():
+        if isinstance(node, dict) and str(node.get("_target_")).endswith(".wandb_logger"):
+            node["mode"] = "offline"
+            log.warning("W&B stays offline for a resumed run; to go online add logger.%s.mode=online.", name)
+
+
+def put_in_place(run: Path) -> Path:
+    """The checkpoint to resume from; a damaged last.ckpt is renamed to damaged.ckpt."""
+    checkpoint, _ = newest(run)
+    if checkpoint.name != "last.ckpt":
+        with suppress(FileNotFoundError):  # another process did it, or there was none
+            (run / "last.ckpt").rename(run / "damaged.ckpt")
+    return checkpoint
+
+
+def changes_of(given: dict[str, str], composed: DictConfig | None) -> dict[str, Any]:
+    """Overridden keys and their new values; a preset overrides every key."""
+    keys = [key for key in given if key.split(".")[0] not in ABOUT_RESUMING]
+    if composed is None:
+        return {key: OmegaConf.from_dotlist([f"value={given[key]}"]).value for key in keys}
+    resolved = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
+    if any(key in PRESETS for key in keys):
+        keys = [str(key) for key in resolved if key not in ABOUT_RESUMING and key != "run"]
+    found = {key.lstrip("+~"): OmegaConf.select(resolved, key.lstrip("+~")) for key in keys}
+    return {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in found.items()}
+
+
+def extend(saved: dict[str, Any], run: Path, changes: dict[str, Any], force: bool = False) -> dict[str, Any]:
+    """The saved config with the changes; those outside EXTENDABLE need `force`."""
+    config, refused = OmegaConf.create(saved), list[str]()
+    for key, value in changes.items():
+        old = OmegaConf.select(config, key)
+        old = OmegaConf.to_container(old) if OmegaConf.is_config(old) else old
+        if not key.startswith(EXTENDABLE):
+            refused += differences(key, old, value)
+        OmegaConf.update(config, key, value, merge=False, force_add=True)
+    if refused and not force:
+        raise UserError(
+            f"resume={run} continues with the run's own config, from which this differs: {'; '.join(refused)}."
+            " Leave that out, or insist with resume_force=true"
+        )
+    for change in refused:
+        log.warning("Continuing with another config: %s.", change)
+    if any(change.startswith("optimizer") for change in refused):
+        log.warning("The optimizers keep the settings that are in the checkpoint.")
+    return config  # type: ignore[return-value]
+
+
+def differences(key: str, old: Any, new: Any) -> list[str]:
+    """Where two values differ, each as 'key=new instead of old'."""
+    before, after = flatten(old, key), flatten(new, key)
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [f"{name}={after.get(name)} instead of {before.get(name)}" for name in changed]
+
+
+def refuse_another(saved: dict[str, Any], typed: dict[str, Any], folder: Path) -> None:
+    """UserError where the command line describes another run than the folder holds."""
+    theirs, ours = flatten(saved), flatten(typed)
+    for key in [*ours, *theirs]:
+        if theirs.get(key) != ours.get(key) and not key.startswith(OF_ONE_START):
+            raise UserError(
+                f"{folder} holds a run with {key}={theirs.get(key)}, not {ours.get(key)}: resume=auto continues with"
+                " the same command; for another run choose another hydra.run.dir"
+            )
+
+
+def finished_evaluation(typed: dict[str, Any], folder: Path) -> Evaluate | None:
+    """What a finished run measured, for sweepers; None where nothing was measured."""
+    if "evaluate" not in typed["callbacks"] or not (folder / "metrics.json").exists():
+        return None
+    evaluate: Evaluate = make(typed["callbacks"]["evaluate"])
+    evaluate.restore(read_record(folder / "metrics.json").history)
+    return evaluate
+
+
+def refuse_to_overwrite(folder: Path) -> None:
+    """UserError if the folder already holds a run's results; processes that join a run find their own."""
+    results = [name for name in ("last.ckpt", "best.ckpt", "metrics.csv") if (folder / name).exists()]
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0 and results:
+        raise UserError(f"{folder} already holds a run: continue it with resume={folder}, or choose another hydra.run.dir")

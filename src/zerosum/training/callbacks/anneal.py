@@ -1,0 +1,82 @@
+"""Any number of any object as a function of images seen."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from lightning import Callback, Trainer
+
+from zerosum.errors import UserError
+from zerosum.training.module import GenerativeModule
+
+
+class Anneal(Callback):
+    """Sets `attribute` of the module before each step, e.g. regularizers.r1.weight or augment.sigma.
+
+    It goes from `start` to `end` over the first `images` images, by the shape of `curve`, and is constant afterwards. As
+    a function of images seen alone it needs no place in the checkpoint. An optimizer's learning rate is
+    optimizers.<name>.lr, for a GAN optimizers.discriminator.lr or optimizers.generator.lr.
+    """
+
+    def __init__(
+        self,
+        attribute: str,
+        start: float,
+        end: float,
+        images: int,
+        curve: Literal["constant", "linear", "cosine"] = "linear",
+    ) -> None:
+        if images < 1:
+            raise UserError(f"anneal: images={images} is the length of the way from start to end, at least 1")
+        self.attribute = attribute
+        self.start, self.end = start, end
+        self.images = images
+        self.curve = curve
+
+    def value(self, images_seen: int) -> float:
+        """The number at this time; `constant` stays at `start` and jumps to `end`."""
+        share = min(images_seen / self.images, 1.0)
+        shape = {"constant": float(share >= 1), "linear": share, "cosine": (1 - math.cos(math.pi * share)) / 2}[
+            self.curve
+        ]
+        return self.start + (self.end - self.start) * shape
+
+    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
+        self.set(pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GenerativeModule, batch: Any, batch_idx: int) -> None:
+        self.set(pl_module)
+
+    def set(self, module: GenerativeModule) -> None:
+        """Set the attribute; an optimizer's in all of its parameter groups."""
+        value = self.value(module.images_seen)
+        owner, *path = self.attribute.split(".")
+        if owner == "optimizers":
+            self.set_option(module, path, value)
+        else:
+            found, name = find(module, self.attribute.split("."))
+            setattr(found, name, type(getattr(found, name))(value))
+
+    def set_option(self, module: GenerativeModule, path: Sequence[str], value: float) -> None:
+        """Set an option of one optimizer."""
+        options = [f"optimizers.{name}.lr" for name in module.optimizer_names]
+        if len(path) != 2 or path[0] not in module.optimizer_names:
+            raise UserError(f"anneal: there is no {self.attribute}: choose one such as {' or '.join(options)}")
+        optimizers = module.optimizers(use_pl_optimizer=False)
+        every = optimizers if isinstance(optimizers, list) else [optimizers]
+        for group in every[module.optimizer_names.index(path[0])].param_groups:
+            if not isinstance(group.get(path[1]), int | float):
+                raise UserError(f"anneal: {self.attribute} is not a number: choose one such as {' or '.join(options)}")
+            group[path[1]] = value
+
+
+def find(module: GenerativeModule, names: Sequence[str]) -> tuple[Any, str]:
+    """The object that has the last name, and that name; entries of dictionaries go by their keys."""
+    owner: Any = module
+    for name in names[:-1]:
+        entries = dict(owner.items()) if hasattr(owner, "items") else {}
+        owner = entries.get(name, getattr(owner, name, None))
+    private = any(name.startswith("_") for name in names)  # a path through private names could reach any module
+    if private or owner is None or not isinstance(getattr(owner, names[-1], None), int | float):
+        raise UserError(f"anneal: {'.'.join(names)} is not a number of this model, such as regularizers.r1.weight")
+    return owner, names[-1]

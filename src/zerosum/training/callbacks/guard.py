@@ -1,0 +1,86 @@
+"""Stops training at a NaN or infinite loss, or when the model generates one image from every seed."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from torch import Tensor
+
+from zerosum.distributed import all_reduce_max
+from zerosum.errors import UserError
+from zerosum.training.callbacks.schedule import is_due
+from zerosum.training.module import GenerativeModule
+
+GRAY_LEVEL = 1 / 127.5
+"""One of 256 gray levels, of images in [-1, 1]"""
+STEPS_BETWEEN_CHECKS = 10
+"""On a GPU or with several processes, where each check waits for all of them"""
+
+
+class DivergedError(UserError):
+    """Training cannot continue from here; from an earlier checkpoint it may."""
+
+
+class DivergenceGuard(Callback):
+    """Raises DivergedError at the first NaN or infinite loss, and when the generator has become constant.
+
+    With `collapse`, samples that once varied by more than a gray level and no longer do end training; they are compared
+    every `every` images. On a GPU, and with several processes, a bad step is noticed up to ten steps later.
+    """
+
+    def __init__(self, every: int = 2_000, collapse: bool = True) -> None:
+        self.every = every
+        self.collapse = collapse
+        self.has_varied = False
+        self.diverged: Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Check, in all processes at the same steps."""
+        step, due = pl_module.last_step, is_due(pl_module, self.every)
+        bad = ~torch.stack(list(step.losses.values())).isfinite().all()
+        self.diverged = bad if self.diverged is None else self.diverged | bad
+        waits = trainer.world_size > 1 or pl_module.device.type != "cpu"
+        if waits and trainer.global_step % STEPS_BETWEEN_CHECKS and not due:
+            return
+        flags = torch.stack([self.diverged, *([is_constant(step.samples)] if due else [])])
+        diverged, *constant = all_reduce_max(flags.to(torch.uint8)).bool().tolist()
+        if diverged:
+            losses = ", ".join(f"loss_{name} is {float(loss):.3g}" for name, loss in step.losses.items())
+            self.stop(trainer, pl_module, losses)
+        for found in constant:
+            self.stop_if_constant(trainer, pl_module, found)
+
+    def stop_if_constant(self, trainer: Trainer, module: GenerativeModule, constant: bool) -> None:
+        """An untrained generator may be constant, so that is an end only where it varied before."""
+        if self.collapse and self.has_varied and constant:
+            self.stop(trainer, module, "the generator makes the same image from every z")
+        self.has_varied = self.has_varied or not constant
+
+    def stop(self, trainer: Trainer, module: GenerativeModule, reason: str) -> None:
+        """Raise, with what to do."""
+        raise DivergedError(
+            f"training ended at {module.images_seen:,} images: {reason}. Lower optimizer.lr, raise gamma, or set"
+            f" training.on_nan=rollback; {last_checkpoint(trainer)}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether samples have varied yet."""
+        return {"has_varied": self.has_varied}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore it."""
+        self.has_varied = bool(state_dict["has_varied"])
+
+
+def is_constant(samples: Tensor) -> Tensor:
+    """Whether samples (B, ...) differ from their mean by less than a gray level; true of a batch of one."""
+    return (samples - samples.mean(0)).abs().max() < GRAY_LEVEL
+
+
+def last_checkpoint(trainer: Trainer) -> str:
+    """Where the last checkpoint is."""
+    path = Path(trainer.default_root_dir) / "last.ckpt"
+    return f"the last checkpoint is {path}" if path.exists() else "there is no checkpoint yet"

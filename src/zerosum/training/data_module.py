@@ -1,0 +1,57 @@
+"""From a dataset to Lightning: step s takes batches s*k to s*k + k-1 of the stream, wherever training started."""
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+from lightning import LightningDataModule
+
+from zerosum.data.dataset import Batch, Dataset
+from zerosum.distributed import rank_and_world_size
+from zerosum.errors import UserError
+from zerosum.training.module import GenerativeModule
+
+
+class TrainingData(LightningDataModule):
+    """`batches_per_step` batches of a dataset for each step; `batch_size` is the global one, over all processes."""
+
+    def __init__(self, dataset: Dataset, batch_size: int, batches_per_step: int = 1, seed: int = 0) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.batches_per_step = batches_per_step
+        self.seed = seed
+
+    def prepare_data(self) -> None:
+        """Decode and cache in one process, while the others wait."""
+        self.dataset.prepare()
+
+    def setup(self, stage: str) -> None:
+        """Map in every process what the first one cached."""
+        self.dataset.prepare()
+
+    def train_dataloader(self) -> Iterator[list[Batch]]:
+        """Batches from the current step on: a batch is a function of its index, so nothing is skipped over."""
+        assert self.trainer is not None
+        rank, processes = rank_and_world_size()
+        if self.batch_size % processes:
+            raise UserError(
+                f"training.batch_size={self.batch_size} is the global batch and does not divide by {processes}"
+                f" processes: choose a multiple of {processes}"
+            )
+        local, module = self.batch_size // processes, self.trainer.lightning_module
+        assert isinstance(module, GenerativeModule)
+        if local % module.batch_multiple:
+            raise UserError(
+                f"each of {processes} processes has {local} images of training.batch_size={self.batch_size}, which is"
+                f" no multiple of training.accumulate times game.pack, {module.batch_multiple}: choose numbers that"
+                " divide"
+            )
+        shard = slice(rank * local, (rank + 1) * local)
+        return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)
+
+    def batches(self, start: int, device: torch.device, shard: slice) -> Iterator[list[Batch]]:
+        """One list of `batches_per_step` batches for each step from `start` on."""
+        stream, k = self.dataset.stream(self.seed, device), self.batches_per_step
+        for step in itertools.count(start):
+            yield [stream.batch(index, self.batch_size, shard) for index in range(step * k, step * k + k)]

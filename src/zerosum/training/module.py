@@ -1,0 +1,163 @@
+"""The contract of every model that trains: a clock, a moving average, and the results of each step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zerosum.data.dataset import Batch
+from zerosum.distributed import rank_and_world_size
+from zerosum.errors import UserError
+from zerosum.randomness import reseed
+from zerosum.training import optimization
+from zerosum.training.ema import ExponentialMovingAverage
+
+SMALLEST = {"batch_size": 1, "accumulate": 1, "rollbacks": 0}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How any model is trained.
+
+    `batch_size` is the global batch, over all devices; it passes through the networks in `accumulate` equal parts.
+    Gradients are shortened to the norm `clip`. `on_nan` is what follows a NaN or infinite loss: stop, or roll back to
+    the last checkpoint with half the learning rates, at most `rollbacks` times. `ema_half_life` is in images; it is at
+    most `ema_ramp_up` times the images seen.
+    """
+
+    batch_size: int = 64
+    accumulate: int = 1
+    clip: float | None = None
+    on_nan: Literal["stop", "rollback"] = "stop"
+    rollbacks: int = 3
+    ema_half_life: float = 10_000.0
+    ema_ramp_up: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        for name, smallest in SMALLEST.items():
+            if getattr(self, name) < smallest:
+                raise UserError(f"training.{name}={getattr(self, name)}: the smallest value is {smallest}")
+        if self.batch_size % self.accumulate:
+            raise UserError(
+                f"training.accumulate={self.accumulate} does not divide training.batch_size={self.batch_size}:"
+                " choose numbers that do"
+            )
+        if self.clip is not None and not self.clip > 0:
+            raise UserError(f"training.clip={self.clip}: choose a norm greater than 0, or null for no clipping")
+        if not self.ema_half_life >= 0 or not (self.ema_ramp_up is None or self.ema_ramp_up >= 0):
+            raise UserError(
+                f"training.ema_half_life={self.ema_half_life} training.ema_ramp_up={self.ema_ramp_up}: choose numbers"
+                " of 0 or more"
+            )
+
+
+class StepResult(NamedTuple):
+    """Results of one training step, detached from the graph."""
+
+    losses: dict[str, Tensor]
+    """Scalars; training stops where one is NaN or infinite"""
+    metrics: dict[str, Tensor]
+    """Further values, of any shape"""
+    samples: Tensor
+    """(B, *sample_shape), generated in this step"""
+    images: int
+    """Real images shown in this step, over all processes"""
+
+
+class GenerativeModule(LightningModule):
+    """A model that is trained on images and then sampled; `GAN` is one, `zerosum.families` has others.
+
+    A child writes `training_step`, which ends by calling `finish_step`, `configure_optimizers` and `sample`. It passes
+    the network that samples are drawn from as `network`; the moving average of that network is `self.ema.network`.
+    All randomness of training is a function of (`seed`, step, process).
+    """
+
+    batches_per_step: int = 1
+    """How many batches `training_step` receives: Algorithm 1's k for a GAN"""
+    optimizer_names: ClassVar[tuple[str, ...]] = ("model",)
+    """In the order of `configure_optimizers`"""
+    last_step: StepResult
+
+    def __init__(self, network: nn.Module, training: TrainingSettings | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.training_settings = training or TrainingSettings()
+        self.ema = ExponentialMovingAverage(
+            network, self.training_settings.ema_half_life, self.training_settings.ema_ramp_up
+        )
+        self.seed = seed
+        self.images_seen = 0
+
+    @property
+    def batch_multiple(self) -> int:
+        """The batch of each process must be a multiple of this."""
+        return self.training_settings.accumulate
+
+    def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
+        """(len(seeds), *sample_shape), images in [-1, 1]; sample i depends on seed i and row i of `condition` alone."""
+        raise NotImplementedError
+
+    def load_raw_weights(self) -> None:
+        """Sample from the weights of the last step instead of their moving average."""
+        raise NotImplementedError
+
+    def begin_step(self) -> None:
+        """Seed the step's random numbers and let autocast keep its casts of the weights."""
+        torch.set_autocast_cache_enabled(True)  # Lightning turns it off: every forward would cast the weights again
+        reseed(self.device, self.seed, self.global_step, "step", rank_and_world_size()[0])
+
+    def backward_into(self, optimizer: Optimizer, loss: Tensor) -> None:
+        """Add the loss's gradients to the parameters of this optimizer, and to no others."""
+        optimization.backward(loss, optimizer, self.scaler)
+
+    def take_step(self, optimizer: Optimizer) -> None:
+        """Average gradients over processes, clip them if asked for, and step."""
+        optimization.step(optimizer, self.training_settings.clip, self.scaler)
+
+    @property
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """The loss scaler of precision 16-mixed."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
+
+    def finish_step(
+        self, network: nn.Module, losses: dict[str, Tensor], metrics: dict[str, Tensor], samples: Tensor, images: int
+    ) -> None:
+        """Count the step, advance the clock by this process's `images` times the processes, move the average."""
+        optimization.count_step(self.trainer)
+        images *= rank_and_world_size()[1]
+        self.images_seen += images
+        self.ema.update(network, images, self.images_seen)
+        self.last_step = StepResult(losses, metrics, samples, images)
+
+    def curves(self) -> dict[str, float]:
+        """Values of the last step to log; reading them waits for the device."""
+        losses = {f"loss_{name}": float(loss) for name, loss in self.last_step.losses.items()}
+        return {**losses, **{name: float(value.mean()) for name, value in self.last_step.metrics.items()}}
+
+    def headline(self) -> str:
+        """The few values of the last step that the progress bar has room for."""
+        return "  ".join(f"{name} {float(loss):.2f}" for name, loss in self.last_step.losses.items())
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """`TrainingData` makes its batches on the device."""
+        return batch
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the clock."""
+        checkpoint["images_seen"] = self.images_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the clock."""
+        self.images_seen = checkpoint["images_seen"]
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Equal micro-batches, in order."""
+    if parts == 1:
+        return [batch]
+    conditions = [None] * parts if batch.condition is None else batch.condition.chunk(parts)
+    return [Batch(*part) for part in zip(batch.images.chunk(parts), conditions, strict=True)]
