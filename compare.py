@@ -1,13 +1,6 @@
 """Put runs side by side: python compare.py outputs/<run> outputs/<sweep> ..."""
 
-from pathlib import Path
-
-from zerosum.commands.messages import explained
-
-CONF = Path(__file__).parent / "conf"
+from zerosum.commands.compare import main
 
 if __name__ == "__main__":
-    from zerosum.report import compare
-
-    with explained(CONF):
-        print(compare.main())
+    main()

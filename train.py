@@ -1,53 +1,6 @@
-"""Train a GAN: python train.py model=dcgan loss=nonsat. Options: python train.py --help"""
+"""Train a model: python train.py model=dcgan loss=nonsat. Options: python train.py --help"""
 
-import os
-import sys
-from contextlib import nullcontext
-from pathlib import Path
-
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-
-from zerosum.commands.messages import explained, run_folder
-from zerosum.commands.sweeps import refuse_processes
-
-OmegaConf.register_new_resolver("run_folder", run_folder)
-
-CONF = Path(__file__).parent / "conf"
-
-
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: DictConfig) -> float | None:
-    """Train, or go on with `resume`; returns the value that `objective` names, for sweepers."""
-    hydra_config = HydraConfig.get()
-    if hydra_config.mode is RunMode.MULTIRUN:
-        refuse_processes(config.trainer)
-    # A job of a sweep raises, so that Hydra names it and goes on with the others.
-    with explained(CONF) if hydra_config.mode is RunMode.RUN else nullcontext():
-        return run(config, list(hydra_config.overrides.task))
-
-
-def run(config: DictConfig, overrides: list[str]) -> float | None:
-    """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
-    from zerosum.experiment.train import train
-    from zerosum.runs import resume
-
-    if config.resume == "auto":
-        outcome = resume.start_or_resume(config)
-    elif config.resume is not None:
-        outcome = resume.resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
-    else:
-        resume.refuse_to_overwrite(Path(config.run.folder))
-        outcome = train(config)
-    if outcome.stopped_by is not None:
-        sys.exit(128 + outcome.stopped_by)  # as if it had died of the signal: whoever started it can tell
-    evaluate = outcome.evaluate
-    return evaluate.objective(config.objective) if evaluate is not None and config.objective else None
-
+from zerosum.commands.train import main
 
 if __name__ == "__main__":
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive at `explained`
-    with explained(CONF):
-        main()
+    main()

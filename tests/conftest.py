@@ -1,5 +1,8 @@
 """What tests share: small configs, and the real data where it is there."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import zerosum.commands.messages
+import zerosum.experiment.compose  # noqa: F401 (registers the resolvers of conf/)
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 torch.set_num_threads(1)
-OmegaConf.register_new_resolver("run_folder", zerosum.commands.messages.run_folder, replace=True)
 
 TINY = (
     "dataset=synthetic",
@@ -29,6 +31,19 @@ TINY = (
     "trainer=cpu",
 )
 """A DCGAN that trains in a second."""
+
+
+def verb(*arguments: str, cwd: Path = ROOT, fails: bool = False) -> str:
+    """Run a verb in a process of its own; its output."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    script, *options = arguments
+    command = [sys.executable, str(ROOT / script), *options]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.stdout
 
 
 @pytest.fixture

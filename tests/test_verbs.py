@@ -1,27 +1,13 @@
 """The commands of the README, as a person types them."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
+from conftest import ROOT, TINY, verb
 
 SMALL = [option for option in TINY if option != "trainer=cpu"]
-
-
-def verb(*arguments: str, cwd: Path = ROOT, fails: bool = False) -> str:
-    """Run a verb in a process of its own; its output."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
-    script, *options = arguments
-    command = [sys.executable, str(ROOT / script), *options]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert (done.returncode != 0) == fails, done.stdout
-    assert "Traceback" not in done.stdout, done.stdout
-    return done.stdout
 
 
 def test_train_sample_evaluate_resume(tmp_path):

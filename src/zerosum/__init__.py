@@ -1,1 +1,27 @@
-"""Generative adversarial networks, trained and compared: see README.md."""
+"""Generative adversarial networks, trained and compared.
+
+    import zerosum
+    zerosum.train(zerosum.compose("dataset=digits", "run.images=10_000"))   # as train.py does
+    model = zerosum.load("outputs/<run>")
+    images = model.sample(seeds=range(16))                                  # (16, C, H, W) in [-1, 1]
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zerosum.experiment.compose import compose as compose
+    from zerosum.experiment.train import train as train
+    from zerosum.runs.load import load as load
+
+PUBLIC = {"compose": "zerosum.experiment.compose", "train": "zerosum.experiment.train", "load": "zerosum.runs.load"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: torch takes seconds that `--help` and compare.py do without."""
+    if name == "__version__":
+        return version("zerosum")
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'zerosum' has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)

@@ -1,19 +1,29 @@
-"""Measure a checkpoint again, by its run's own protocol or another."""
+"""Measure a trained model again: zerosum evaluate run=outputs/<run>"""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zerosum.drawing.grid import save_png
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError
-from zerosum.evaluation.image_protocol import ImageProtocol
 from zerosum.evaluation.measurement import Measurement, format_values, measure
-from zerosum.evaluation.nearest_pairs import nearest_pairs
+from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
-from zerosum.runs.load import load, load_protocol
-from zerosum.training.module import GenerativeModule
-from zerosum.training.process import silence_libraries
+
+
+@command
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
+def main(config: DictConfig) -> None:
+    """Print the values and write them, with their card, beside the checkpoint."""
+    parts = {name: config.get(name) for name in ("protocol", "features", "metrics")}
+    choices = {name: node and OmegaConf.to_container(node, resolve=False) for name, node in parts.items()}
+    with errors_as_sentences():
+        where = Path(config.run), config.checkpoint, config.weights
+        print(evaluate(*where, choices, config.dataset.root, config.trusted))
 
 
 def evaluate(
@@ -28,6 +38,9 @@ def evaluate(
 
     `choices` are nodes of the config (protocol, features, metrics) that replace the run's own.
     """
+    from zerosum.runs.load import load, load_protocol
+    from zerosum.training.process import silence_libraries
+
     silence_libraries()
     if checkpoint not in ("best", "last", "previous") or weights not in ("ema", "raw"):
         raise UserError(
@@ -39,7 +52,7 @@ def evaluate(
     written = [base.with_suffix(".json")]
 
     def values_of() -> dict[str, float]:
-        if isinstance(protocol, ImageProtocol) and "memorization" in protocol.metrics:
+        if "memorization" in getattr(protocol, "metrics", {}):
             written.append(base.with_name(f"{base.name}_nearest.png"))
             return measure_and_draw(protocol, module, written[-1])
         return protocol.measure(module)
@@ -52,8 +65,11 @@ def evaluate(
     return "\n".join([format_measurement(measurement, floor), f"written to {' and '.join(map(str, written))}"])
 
 
-def measure_and_draw(protocol: ImageProtocol, module: GenerativeModule, path: Path) -> dict[str, float]:
+def measure_and_draw(protocol: Any, module: Any, path: Path) -> dict[str, float]:
     """The values, and a picture of the samples that are nearest to training images."""
+    from zerosum.drawing.grid import save_png
+    from zerosum.evaluation.nearest_pairs import nearest_pairs
+
     fake = protocol.features_of(module)
     values = protocol.values(fake, protocol.metrics)
     save_png(nearest_pairs(protocol, module, fake), path)
@@ -76,3 +92,7 @@ def format_measurement(measurement: Measurement, floor: Mapping[str, float] | No
 def format_field(value: Any) -> str:
     """A field of a card on one line."""
     return ", ".join(f"{name} {inner}" for name, inner in value.items()) if isinstance(value, dict) else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,19 +1,26 @@
 """What a person sees when something is wrong: one sentence, no traceback."""
 
 import logging
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from zerosum.errors import UserError, did_you_mean
+from zerosum.experiment.compose import CONF, new_folder
 
 
 class LogFile(logging.FileHandler):
-    """console.log of a run folder; a link in its place, which a folder from elsewhere may have, is not followed."""
+    """console.log of a run folder, as UTF-8; a symbolic link in its place, from elsewhere, is not followed."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, encoding="utf-8")
 
     def _open(self) -> TextIOWrapper:
         path = Path(self.baseFilename)
@@ -26,15 +33,27 @@ def run_folder(resume: str | None, name: str) -> str:
     """The folder of a run: the one that is resumed, or a new one named after the time; with `auto` always the same."""
     if resume == "auto":
         return f"outputs/{name}"
-    return resume or f"outputs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{name}"
+    return resume or new_folder(name)
+
+
+def command(main: Callable[[], object]) -> Callable[[], None]:
+    """Make a function the program's entry: errors become sentences, and own classes in the working directory import."""
+
+    @wraps(main)
+    def run() -> None:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors leave Hydra as they are
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+        with errors_as_sentences():
+            main()
+
+    return run
 
 
 @contextmanager
-def explained(conf: Path) -> Iterator[None]:
-    """User errors and Hydra's own are printed as one message and end the program with status 1.
-
-    `conf` is the folder of the configs, where unknown options are looked up.
-    """
+def errors_as_sentences() -> Iterator[None]:
+    """Print user errors and Hydra's own as one message and end the program with status 1."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -43,7 +62,7 @@ def explained(conf: Path) -> Iterator[None]:
     except UserError as error:
         stop(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        stop(hydra_message(str(error), conf))
+        stop(describe_hydra_error(str(error)))
 
 
 def stop(message: str) -> None:
@@ -55,26 +74,25 @@ def stop(message: str) -> None:
     sys.exit(1)
 
 
-def hydra_message(message: str, conf: Path) -> str:
+def describe_hydra_error(message: str) -> str:
     """Hydra's message on one line, with the nearest options where an option is unknown."""
     unknown = re.search(r"Could not override '([^']+)'", message)
     if unknown is None:
         return " ".join(message.split("Config search path")[0].split())
-    return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], options(conf))}"
+    return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], all_options())}"
 
 
-def options(conf: Path) -> list[str]:
+def all_options() -> list[str]:
     """Every key of the default config and every group, as written on the command line."""
     from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
 
-    with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
-        keys = dotted(OmegaConf.to_container(compose("config"), resolve=False))
-    return keys + [folder.name for folder in conf.iterdir() if folder.is_dir()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        keys = dotted_keys(OmegaConf.to_container(compose("config"), resolve=False))
+    return keys + [folder.name for folder in CONF.iterdir() if folder.is_dir()]
 
 
-def dotted(node: object, prefix: str = "") -> list[str]:
-    """Every key of a nested dictionary, with dots."""
+def dotted_keys(node: object, prefix: str = "") -> list[str]:
+    """Every key of a nested dictionary, inner nodes too, with dots."""
     if not isinstance(node, dict):
         return []
-    return [name for key, value in node.items() for name in [f"{prefix}{key}", *dotted(value, f"{prefix}{key}.")]]
+    return [name for key, value in node.items() for name in [f"{prefix}{key}", *dotted_keys(value, f"{prefix}{key}.")]]

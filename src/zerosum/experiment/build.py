@@ -50,8 +50,7 @@ def build_module(config: dict[str, Any], sample_shape: tuple[int, ...]) -> Gener
         torch.manual_seed(config["seed"])
         if is_gan(config):
             return build_gan(config, sample_shape)
-        return make(
-            config["model"],
+        return make(config["model"])(
             sample_shape=sample_shape,
             optimizer=make(config["optimizer"]),
             training=TrainingSettings(**config["training"]),

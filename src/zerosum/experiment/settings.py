@@ -89,7 +89,8 @@ def check_parts(node: dict[str, Any]) -> None:
 
 def refuse_parts_of_players(node: dict[str, Any]) -> None:
     """UserError if a model without a discriminator is given parts of a game."""
-    found = next((name for name in OF_PLAYERS if node.get(name)), None)
+    game = {name: value for name, value in (node.get("game") or {}).items() if value not in (0, 1)}  # the defaults
+    found = next((name for name in OF_PLAYERS if (game if name == "game" else node.get(name))), None)
     if found is not None:
         model = node["model"]["_target_"].rpartition(".")[2]
         raise UserError(f"{found}: {model} has no discriminator, so it has no {found}; leave {found}=... out")

@@ -1,0 +1,48 @@
+"""Train a model: zerosum train model=dcgan loss=nonsat. Options: zerosum train --help"""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from zerosum.commands.messages import command, errors_as_sentences
+from zerosum.commands.sweeps import refuse_processes
+from zerosum.experiment.compose import CONF
+
+
+@command
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def main(config: DictConfig) -> float | None:
+    """Train, or continue with `resume`; returns the value that `objective` names, for sweepers."""
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode is RunMode.MULTIRUN:
+        refuse_processes(config.trainer)
+    # A job of a sweep raises, so that Hydra names it and continues with the others.
+    with errors_as_sentences() if hydra_config.mode is RunMode.RUN else nullcontext():
+        return run(config, list(hydra_config.overrides.task))
+
+
+def run(config: DictConfig, overrides: list[str]) -> float | None:
+    """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
+    from zerosum.experiment.train import train
+    from zerosum.runs import resume
+
+    if config.resume == "auto":
+        outcome = resume.start_or_resume(config)
+    elif config.resume is not None:
+        outcome = resume.resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
+    else:
+        resume.refuse_to_overwrite(Path(config.run.folder))
+        outcome = train(config)
+    if outcome.stopped_by is not None:
+        sys.exit(128 + outcome.stopped_by)  # as if it had died of the signal: whoever started it can tell
+    evaluate = outcome.evaluate
+    return evaluate.objective(config.objective) if evaluate is not None and config.objective else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The console command: zerosum <verb> <options>."""
+
+import os
+import sys
+
+VERBS = {
+    "train": "train a model, continue a run, or sweep: zerosum train model=dcgan loss=nonsat",
+    "evaluate": "measure a trained model again: zerosum evaluate run=outputs/<run>",
+    "sample": "images from a trained model: zerosum sample run=outputs/<run> count=64",
+    "compare": "runs and sweeps side by side: zerosum compare outputs/<run> outputs/<sweep>",
+}
+
+
+def main() -> None:
+    """Run a verb as `python -m zerosum.commands.<verb>`, so that further processes can be started by the same words."""
+    verb, *options = sys.argv[1:] or ["--help"]
+    if verb in VERBS:
+        os.execv(sys.executable, [sys.executable, "-m", f"zerosum.commands.{verb}", *options])
+    lines = [f"  zerosum {name:9} {meaning}" for name, meaning in VERBS.items()]
+    print(
+        "\n".join(
+            ["zerosum trains and compares generative models.", "", *lines, "", "zerosum <verb> --help says more."]
+        )
+    )
+    if verb not in ("-h", "--help"):
+        from zerosum.errors import did_you_mean
+
+        print(f"error: zerosum {verb}: there is no such verb.{did_you_mean(verb, VERBS)}", file=sys.stderr)
+        sys.exit(1)
