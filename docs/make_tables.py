@@ -1,4 +1,4 @@
-"""Put finished sweeps into the docs: a page with table and chart each, their cards, and their tables into the README.
+"""Write a page with table and chart of each finished sweep, its measurements, and its table in the README.
 
     python docs/make_tables.py digits_losses mnist_losses ring_losses relativistic_ablation
 
@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zerosum.report import compare as comparison
+from zerosum.evaluation.measurement import read_record
+from zerosum.report.compare import write_comparison
 
 ROOT = Path(__file__).parents[1]
 TITLES = {
@@ -23,29 +24,34 @@ TITLES = {
 }
 
 
-def cards(sweep: Path) -> dict[str, Any]:
-    """Best, last and floor of each run, with their cards."""
-    reports = {path.parent.name: json.loads(path.read_text()) for path in sorted(sweep.glob("*/metrics.json"))}
-    return {name: {part: report[part] for part in ("best", "last", "floor")} for name, report in reports.items()}
+def collect_measurements(sweep: Path) -> dict[str, Any]:
+    """Best, last and floor of each measured run of a sweep, with their cards."""
+    records = {path.parent.name: read_record(path) for path in sorted(sweep.glob("*/metrics.json"))}
+    return {
+        name: {"best": record.best.to_dict(), "last": record.last.to_dict(), "floor": record.floor}
+        for name, record in records.items()
+    }
 
 
 def main(names: list[str]) -> None:
-    """One page for each name."""
+    """Write the page, the picture and the results of each named sweep."""
     for name in names:
         title, row, value = TITLES[name]
         sweep, page = ROOT / "outputs" / name, ROOT / "docs" / f"{name}.md"
-        comparison.write([sweep], page, title, [row], value)
-        text = json.dumps(cards(sweep), indent=1)
-        (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n")
-        table = "\n".join(line for line in page.read_text().splitlines() if line.startswith("|"))
-        fill(name, table)
+        write_comparison([sweep], page, title, [row], value)
+        text = json.dumps(collect_measurements(sweep), indent=1)
+        (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        lines = page.read_text(encoding="utf-8").splitlines()
+        fill_readme(name, "\n".join(line for line in lines if line.startswith("|")))
         print(page)
 
 
-def fill(name: str, table: str) -> None:
-    """The README's block of that name."""
+def fill_readme(name: str, table: str) -> None:
+    """Replace the table in the README's block of that name."""
     block, readme = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", ROOT / "README.md"
-    readme.write_text(re.sub(block, lambda match: f"{match[1]}{table}\n{match[2]}", readme.read_text(), flags=re.S))
+    text = readme.read_text(encoding="utf-8")
+    text = re.sub(block, lambda match: f"{match[1]}{table}\n{match[2]}", text, flags=re.DOTALL)
+    readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""A setting's value over training: the mean of its seeds, and their lowest and highest."""
+"""Average a setting's value over its seeds, along training."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from zerosum.report.measured_runs import MeasuredRun
 from zerosum.report.grouping import Setting
-from zerosum.report.table import measured
+from zerosum.report.measured_runs import MeasuredRun
+from zerosum.report.table import finite_values
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One setting's line: arrays of equal length, of `seeds` runs."""
+    """A setting's line in the chart: arrays of equal length over `seeds` runs."""
 
     name: str
     images: np.ndarray
@@ -22,36 +22,37 @@ class Curve:
     seeds: int
 
 
-def curves(settings: list[Setting], value: str) -> list[Curve]:
+def make_curves(settings: list[Setting], value: str) -> list[Curve]:
     """A curve for each setting in which the value was measured."""
-    return [found for setting in settings if (found := curve(setting, value)) is not None]
+    return [curve for setting in settings if (curve := average_seeds(setting, value)) is not None]
 
 
-def curve(setting: Setting, value: str) -> Curve | None:
-    """Runs that stopped before the setting's others are left out, and the name says so; None where none is left.
+def average_seeds(setting: Setting, value: str) -> Curve | None:
+    """The curve of a setting; None if the value was never measured.
 
-    Seeds are averaged at the counts of images at which one of them was measured, the others on straight lines.
+    Runs that stopped before the others of the setting are left out, and the name says so. The mean is taken at every
+    number of images at which some run was measured; the other runs are interpolated linearly.
     """
-    tracks = [points for run in setting.runs if len(points := track(run, value))]
+    tracks = [points for run in setting.runs if len(points := extract_points(run, value))]
     if not tracks:
         return None
-    farthest = max(points[-1, 0] for points in tracks)
-    whole = [points for points in tracks if points[-1, 0] == farthest]
-    start = max(points[0, 0] for points in whole)
-    images = np.unique(np.concatenate([points[:, 0] for points in whole]))
+    end = max(points[-1, 0] for points in tracks)
+    complete = [points for points in tracks if points[-1, 0] == end]
+    start = max(points[0, 0] for points in complete)
+    images = np.unique(np.concatenate([points[:, 0] for points in complete]))
     images = images[images >= start]
-    heights = np.stack([np.interp(images, points[:, 0], points[:, 2]) for points in whole])
-    minutes = np.stack([np.interp(images, points[:, 0], points[:, 1]) for points in whole]).mean(0)
-    some = f" ({len(whole)} of {len(setting.runs)} runs)" if len(whole) < len(setting.runs) else ""
-    name = f"{setting.name}{some}"
-    return Curve(name, images, minutes, heights.mean(0), heights.min(0), heights.max(0), len(whole))
+    minutes = np.stack([np.interp(images, points[:, 0], points[:, 1]) for points in complete]).mean(0)
+    values = np.stack([np.interp(images, points[:, 0], points[:, 2]) for points in complete])
+    count = f" ({len(complete)} of {len(setting.runs)} runs)" if len(complete) < len(setting.runs) else ""
+    name = f"{setting.name}{count}"
+    return Curve(name, images, minutes, values.mean(0), values.min(0), values.max(0), len(complete))
 
 
-def track(run: MeasuredRun, value: str) -> np.ndarray:
-    """(N, 3): images, minutes and the value, at each count of images once, less what was not measured."""
+def extract_points(run: MeasuredRun, value: str) -> np.ndarray:
+    """(N, 3): images, minutes and the value of each measurement that has it, ordered by images."""
     points = {
-        measurement.images: (measurement.images, measurement.minutes, *known)
+        measurement.images: (measurement.images, measurement.minutes, *finite)
         for measurement in run.record.history
-        if (known := measured([measurement.values.get(value)]))
+        if (finite := finite_values([measurement.values.get(value)]))
     }
     return np.array([points[images] for images in sorted(points)], float).reshape(-1, 3)

@@ -1,20 +1,25 @@
-"""What runs left in their folders, and whether it may stand in one table."""
+"""Read measured runs from their folders, and check that their values may stand in one table."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zerosum.errors import UserError, one_line
 from zerosum.evaluation.measurement import Measurement, Record, read_record
+from zerosum.experiment.settings import flatten
 from zerosum.runs.folder import read_config
 
 RUN_FILES = ("config.yaml", "metrics.json", "console.log")
-"""A folder with one of these is a run's, be it that it failed."""
+"""A folder with one of these holds a run, even one that failed."""
+
+INDEPENDENT_KEYS = {"seed", "resume", "resume_force", "trusted", "objective", "run.folder", "run.name", "dataset.root"}
+"""Keys of the config that may differ within a setting: only the seed of them changes results."""
 
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading a damaged file raises."""
+"""Errors that reading a damaged file raises."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,62 @@ class MeasuredRun:
         """The best or the last one."""
         return {"best": self.record.best, "last": self.record.last}[step]
 
+    @cached_property
+    def setting(self) -> dict[str, Any]:
+        """The flattened config without empty values and without the run's own: seed, command, folder, name, copies."""
+        name, folder = str(self.config["run"]["name"]), str(self.config["run"]["folder"])
+        config = {key: value for key, value in self.config.items() if key != "command"}
+        return {
+            key: value
+            for key, value in flatten(config).items()
+            if value not in (None, {}) and key not in INDEPENDENT_KEYS and not is_copy(key, value, folder, name)
+        }
+
+    @cached_property
+    def choices(self) -> dict[str, Any]:
+        """{config group: option} that Hydra composed the config from; empty if the run was trained from Python."""
+        return dict((self.config.get("command") or {}).get("choices") or {})
+
+    @cached_property
+    def typed_keys(self) -> list[str]:
+        """The keys typed on the command line, except those that say nothing about the setting."""
+        overrides = (self.config.get("command") or {}).get("overrides") or []
+        keys = [str(override).lstrip("+~").partition("=")[0] for override in overrides]
+        return [key for key in keys if key not in INDEPENDENT_KEYS and not key.startswith("hydra")]
+
+    def has(self, key: str) -> bool:
+        """Whether the key is a config group or stands in the config."""
+        try:
+            self.value(key)
+        except KeyError:
+            return False
+        return True
+
+    def value(self, key: str) -> Any:
+        """The option chosen of a config group, or the config's value of a dotted key; KeyError if there is neither."""
+        if key in self.choices:
+            return self.choices[key]
+        node: Any = self.config
+        for part in key.split("."):
+            if not isinstance(node, dict):
+                raise KeyError(key)
+            node = node[part]
+        return node
+
+
+def is_copy(key: str, value: Any, folder: str, name: str) -> bool:
+    """Whether a value is a path inside the run's folder, or the run's name as a title."""
+    return f"{value}/".startswith(f"{folder}/") or (key.startswith(("callbacks.", "logger.")) and value == name)
+
 
 def is_run(folder: Path) -> bool:
-    """Whether the folder is one run's, not a sweep's."""
-    return any((folder / trace).exists() for trace in RUN_FILES)
+    """Whether the folder holds one run, not a sweep."""
+    return any((folder / name).exists() for name in RUN_FILES)
 
 
-def read(paths: Iterable[Path]) -> tuple[list[MeasuredRun], list[Path]]:
+def read_runs(paths: Iterable[Path]) -> tuple[list[MeasuredRun], list[Path]]:
     """The runs in run and sweep folders, each once, and the folders of those that failed before they were measured."""
-    folders = {folder.resolve(): folder for path in paths for folder in run_folders(path)}.values()
+    folders = {folder.resolve(): folder for path in paths for folder in find_run_folders(path)}.values()
     failed = [folder for folder in folders if not (folder / "metrics.json").exists()]
     runs = [read_run(folder) for folder in folders if folder not in failed]
     if not runs:
@@ -53,29 +105,30 @@ def read(paths: Iterable[Path]) -> tuple[list[MeasuredRun], list[Path]]:
     return runs, failed
 
 
-def run_folders(path: Path) -> list[Path]:
-    """The folder itself, or the runs right inside it, 2_a before 10_a."""
+def find_run_folders(path: Path) -> list[Path]:
+    """The folder itself, or the runs directly inside it, 2_a before 10_a."""
     if not path.is_dir():
         raise UserError(f"{path}: there is no such folder; name runs or sweeps that train.py made, as in outputs/<run>")
     if is_run(path):
         return [path]
-    inside = sorted((folder for folder in path.iterdir() if folder.is_dir() and is_run(folder)), key=counted)
+    inside = sorted((folder for folder in path.iterdir() if folder.is_dir() and is_run(folder)), key=numeric_order)
     if not inside:
         raise UserError(f"{path} holds no run and no sweep: name folders that train.py made, as in outputs/<run>")
     return inside
 
 
-def counted(folder: Path) -> list[tuple[int, str]]:
-    """A key that orders the numbers in names by size."""
-    return [(int(part or -1), text) for part, text in re.findall(r"(\d*)(\D*)", folder.name)]
+def numeric_order(folder: Path) -> list[tuple[int, str]]:
+    """A sort key that compares the numbers in names by size."""
+    return [(int(digits or -1), text) for digits, text in re.findall(r"(\d*)(\D*)", folder.name)]
 
 
 def read_run(folder: Path) -> MeasuredRun:
-    """One run, everything that is read from its files in place."""
+    """One run; a UserError if one of its files is damaged."""
     config = read_config(folder)
     path = folder / "config.yaml"
     try:
         str(config["run"]["name"]), config["run"]["images"] + 0
+        check_command(config.get("command"))
         path = folder / "metrics.json"
         record = read_record(path)
     except BROKEN as error:
@@ -84,22 +137,31 @@ def read_run(folder: Path) -> MeasuredRun:
     return MeasuredRun(folder, config, record)
 
 
+def check_command(command: Any) -> None:
+    """ValueError if it is not what train.py stores: nothing, or lists of overrides and choices."""
+    if not command:
+        return
+    if not isinstance(command["overrides"], list) or not isinstance(command["choices"], dict):
+        raise ValueError("its command is no list of overrides with the choices made")
+
+
 def shared_protocol(runs: list[MeasuredRun]) -> dict[str, Any]:
-    """The protocol of every entry of every run, or a UserError that says what differs, and where."""
+    """The protocol of every measurement of every run; a UserError that says what differs, and where, if not equal."""
     first = runs[0]
     expected = first.record.last.card.protocol
     for run in runs:
         for measurement in run.measurements:
-            if (found := measurement.card.protocol) != expected:
-                raise UserError(refusal(first.folder, run.folder, expected, found))
+            if measurement.card.protocol != expected:
+                raise UserError(explain_difference(first.folder, run.folder, expected, measurement.card.protocol))
     return expected
 
 
-def refusal(first: Path, second: Path, expected: dict[str, Any], found: dict[str, Any]) -> str:
-    """Why two cards do not go into one column."""
-    names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
-    fields = "; ".join(f"{name} {expected.get(name, 'unknown')} against {found.get(name, 'unknown')}" for name in names)
+def explain_difference(first: Path, second: Path, expected: dict[str, Any], found: dict[str, Any]) -> str:
+    """Why the values of two protocols may not stand in one column."""
+    one, other = flatten(expected), flatten(found)
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    fields = "; ".join(f"{name} {one.get(name, 'unknown')} against {other.get(name, 'unknown')}" for name in names)
     if first == second:
-        return f"{first} was measured in two ways along its course: {fields}: leave it out, or train it again"
+        return f"{first} was measured in two ways during training: {fields}: leave it out, or train it again"
     remedy = "measure them alike with evaluate.py protocol=... (into evaluation_best.json), or compare them apart"
     return f"{first} and {second} were measured differently: {fields}: {remedy}"

@@ -1,118 +1,119 @@
-"""The comparison as Markdown."""
+"""Format the comparison as Markdown."""
 
 import math
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zerosum.report.measured_runs import MeasuredRun
+from zerosum.experiment.settings import flatten
 from zerosum.report.grouping import Setting
-from zerosum.errors import printable
+from zerosum.report.measured_runs import MeasuredRun
 
 STEPS = ("best", "last")
 BLANK = "–"
 
 
 def value_names(runs: list[MeasuredRun]) -> list[str]:
-    """Everything that was asked for, in the order of the files."""
+    """The name of every value that was measured, in the order of the files."""
     return list(dict.fromkeys(name for run in runs for entry in run.measurements for name in entry.values))
 
 
-def table(settings: list[Setting]) -> str:
-    """Two rows a setting and, where the runs know one, the floor."""
+def format_table(settings: list[Setting]) -> list[str]:
+    """The table's lines: two rows per setting and, if the runs have one, the floor."""
     runs = [run for setting in settings for run in setting.runs]
     names = value_names(runs)
-    rows = [row(setting, step, names) for setting in settings for step in STEPS]
+    rows = [format_row(setting, step, names) for setting in settings for step in STEPS]
     floors = [run.record.floor for run in runs if run.record.floor]
     if floors:
-        rows.append(["floor", "", "", *(spread([floor.get(name) for floor in floors]) for name in names), "", ""])
+        ranges = [format_range([floor.get(name) for floor in floors]) for name in names]
+        rows.append(["floor", "", "", *ranges, "", ""])
     head = ["setting", "seeds", "step", *names, "images", "minutes"]
     rule = ["---"] * 3 + ["---:"] * (len(names) + 2)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
+    return [f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]]
 
 
-def row(setting: Setting, step: str, names: list[str]) -> list[str]:
+def format_row(setting: Setting, step: str, names: list[str]) -> list[str]:
     """A setting's best or last measurement over its seeds."""
     entries = [run.measurement(step) for run in setting.runs]
-    again = f" ({len(setting.runs)} runs)" if len(setting.runs) != setting.seeds else ""
+    repeats = f" ({len(setting.runs)} runs)" if len(setting.runs) != setting.seeds else ""
     return [
-        printable(setting.name).replace("|", r"\|"),
-        f"{setting.seeds}{again}",
+        setting.name.replace("|", r"\|"),
+        f"{setting.seeds}{repeats}",
         step,
-        *(spread([entry.values.get(name) for entry in entries]) for name in names),
-        spread([entry.images for entry in entries]),
-        spread([entry.minutes for entry in entries]),
+        *(format_range([entry.values.get(name) for entry in entries]) for name in names),
+        format_range([entry.images for entry in entries]),
+        format_range([entry.minutes for entry in entries]),
     ]
 
 
-def spread(values: list[float | None]) -> str:
-    """Mean (lowest to highest), shorter where they are one; says of how many, where some were not measured."""
-    known = measured(values)
-    if not known:
+def format_range(values: Iterable[float | None]) -> str:
+    """Mean (lowest to highest), the mean alone if they are equal; counts the measured ones if some are missing."""
+    values = list(values)
+    measured = finite_values(values)
+    if not measured:
         return BLANK
-    mean, low, high = (number(value) for value in (statistics.mean(known), min(known), max(known)))
-    some = f", {len(known)} of {len(values)}" if len(known) < len(values) else ""
-    return f"{mean}{some}" if low == high else f"{mean} ({low} to {high}){some}"
+    mean, low, high = map(format_number, (statistics.mean(measured), min(measured), max(measured)))
+    count = f", {len(measured)} of {len(values)}" if len(measured) < len(values) else ""
+    return f"{mean}{count}" if low == high else f"{mean} ({low} to {high}){count}"
 
 
-def measured(values: list[float | None]) -> list[float]:
-    """Those that are numbers."""
+def finite_values(values: Iterable[float | None]) -> list[float]:
+    """The values that are finite numbers."""
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def number(value: float) -> str:
-    """Three digits, or all of those before the point."""
+def format_number(value: float) -> str:
+    """Three significant digits, or every digit before the point."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def said(protocol: dict[str, Any]) -> str:
-    """Fields of a card as a person reads them."""
+def format_protocol(protocol: dict[str, Any]) -> str:
+    """The protocol of a card in one line."""
     forms = {int: "{:,}", float: "{:.4g}"}
-    return ", ".join(f"{name} {forms.get(type(value), '{}').format(value)}" for name, value in protocol.items())
+    fields = flatten(protocol).items()
+    return ", ".join(f"{name} {forms.get(type(value), '{}').format(value)}" for name, value in fields)
 
 
-def notes(runs: list[MeasuredRun], failed: list[Path]) -> list[str]:
-    """Sentences for under the table: what its figures do not say of the runs."""
-    missing = [f"Failed, and left out: {len(failed)} ({', '.join(map(str, failed))})."] if failed else []
-    return [*missing, *unfinished(runs), *left_out(runs), *other_makers(runs)]
+def collect_notes(runs: list[MeasuredRun], failed: list[Path]) -> list[str]:
+    """Sentences below the table about runs that failed, stopped early, lack values or ran other code."""
+    notes = [f"Failed, and left out: {len(failed)} ({', '.join(map(str, failed))})."] if failed else []
+    return [*notes, *note_unfinished(runs), *note_unmeasured(runs), *note_code_differences(runs)]
 
 
-def unfinished(runs: list[MeasuredRun]) -> list[str]:
-    """Runs that ended before their budget."""
-    short = [(run, budget) for run in runs if run.record.last.images < (budget := run.config["run"]["images"])]
-    said = ", ".join(f"{run.folder} ({run.record.last.images:,} of {budget:,} images)" for run, budget in short)
-    return [f"Not finished: {said}."] if said else []
+def note_unfinished(runs: list[MeasuredRun]) -> list[str]:
+    """Runs that stopped before their budget."""
+    stopped = [
+        f"{run.folder} ({run.record.last.images:,} of {budget:,} images)"
+        for run in runs
+        if run.record.last.images < (budget := run.config["run"]["images"])
+    ]
+    return [f"Not finished: {', '.join(stopped)}."] if stopped else []
 
 
-def left_out(runs: list[MeasuredRun]) -> list[str]:
-    """Metrics that could not be measured in some entry, each with the first reason."""
+def note_unmeasured(runs: list[MeasuredRun]) -> list[str]:
+    """Metrics that some measurement lacks, each with the first reason."""
     reasons: dict[str, str] = {}
-    for entry in [entry for run in runs for entry in run.measurements]:
-        for name, reason in (entry.card.run.get("left_out") or {}).items():
+    for measurement in [measurement for run in runs for measurement in run.measurements]:
+        for name, reason in (measurement.card.run.get("left_out") or {}).items():
             reasons.setdefault(name, reason if reason.startswith(name) else f"{name}: {reason}")
     return [f"Not measured everywhere: {'; '.join(reasons.values())}."] if reasons else []
 
 
-def other_makers(runs: list[MeasuredRun]) -> list[str]:
-    """Versions and commits that are not one: figures may differ by them."""
-    cards = [flat(run.record.last.card.code) for run in runs]
-    differing = []
+def note_code_differences(runs: list[MeasuredRun]) -> list[str]:
+    """Commits and library versions that differ between runs, which may change values."""
+    cards = [flatten(run.record.last.card.code) for run in runs]
+    differences = []
     for name in dict.fromkeys(name for card in cards for name in card):
         folders: dict[str, list[Path]] = {}
         for run, card in zip(runs, cards, strict=True):
             folders.setdefault(str(card.get(name) or "unknown"), []).append(run.folder)
         if len(folders) > 1:
-            differing.append(f"{name} {', '.join(f'{maker} ({some(made)})' for maker, made in folders.items())}")
-    return [f"Not the same for all runs: {'; '.join(differing)}."] if differing else []
+            versions = ", ".join(f"{version} ({abbreviate(users)})" for version, users in folders.items())
+            differences.append(f"{name} {versions}")
+    return [f"Not the same for all runs: {'; '.join(differences)}."] if differences else []
 
 
-def some(folders: list[Path]) -> str:
-    """The first, and how many more."""
+def abbreviate(folders: list[Path]) -> str:
+    """The first folder, and the number of the others."""
     return str(folders[0]) if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
-
-
-def flat(node: Any, label: str = "") -> dict[str, Any]:
-    """A nested dictionary as {words: value}."""
-    if not isinstance(node, dict):
-        return {label: node}
-    return {name: leaf for key, value in node.items() for name, leaf in flat(value, f"{label} {key}".strip()).items()}
