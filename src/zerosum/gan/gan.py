@@ -14,13 +14,17 @@ from zerosum.data.dataset import Batch
 from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
 from zerosum.gan.augment import Augmentation
+from zerosum.gan.draws import BatchDraws
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Regularizer, ScoredBatch
-from zerosum.gan.unrolled import Weights, unrolled
+from zerosum.gan.unrolled import Weights, unrolled, weights_with_cloned_buffers
 from zerosum.models.networks import Scores
 from zerosum.randomness import generator
 from zerosum.sampling import latents
 from zerosum.training.module import GenerativeModule, TrainingSettings, split
+
+Metrics = dict[str, Tensor]
+"""Detached values by name"""
 
 
 class Optimizers(NamedTuple):
@@ -48,20 +52,12 @@ class Game:
                 raise UserError(f"game.{name}={getattr(self, name)}: the smallest value is {smallest}")
 
 
-class DiscriminatorResult(NamedTuple):
-    """D's loss on a micro-batch or batch, and what it was computed from, detached."""
-
-    loss: Tensor
-    real_logits: Tensor
-    fake_logits: Tensor
-    penalties: dict[str, Tensor]
-
-
 class GAN(GenerativeModule):
     """A generator and a discriminator, their loss and optimizers, and the rules of the game.
 
     `regularizers` are added to D's loss, `generator_regularizers` to G's, each under its name. `augment` changes all
-    images that D sees. `training` and `seed` are those of every `GenerativeModule`.
+    images that D sees. `training` and `seed` are those of every `GenerativeModule`. Built without optimizers, a GAN
+    can only be sampled.
     """
 
     optimizer_names: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
@@ -88,6 +84,7 @@ class GAN(GenerativeModule):
         self.regularizers = nn.ModuleDict(dict(regularizers or {}))
         self.generator_regularizers = nn.ModuleDict(dict(generator_regularizers or {}))
         self.augment = augment
+        self.draws = BatchDraws()
         self.game = game or Game()
         self.batches_per_step = self.game.critic_steps
         # Convolutions are faster with channels last in memory, on CPU as on GPU.
@@ -95,7 +92,7 @@ class GAN(GenerativeModule):
 
     @property
     def batch_multiple(self) -> int:
-        """Each micro-batch is cut into packs."""
+        """Each micro-batch consists of whole packs."""
         return self.training_settings.accumulate * self.game.pack
 
     @property
@@ -115,100 +112,136 @@ class GAN(GenerativeModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Discriminator before generator."""
-        assert self.make_optimizers is not None, "a GAN built without optimizers is for sampling"
+        assert self.make_optimizers is not None, "training needs optimizers"
         return [
             self.make_optimizers.discriminator(self.discriminator.parameters()),
             self.make_optimizers.generator(self.generator.parameters()),
         ]
 
+    def on_fit_start(self) -> None:
+        if self.game.unroll and rank_and_world_size()[1] > 1:
+            raise UserError(
+                "game.unroll looks ahead by the gradients of one process alone: train in one, or set game.unroll=0"
+            )
+
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         """One step of D on each of the `critic_steps` batches, then one of G against the last fakes."""
         self.begin_step()
+        self.draws.begin_step(self.device, self.seed, self.global_step, "step", 0)
         discriminator_optimizer, generator_optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
         micro_batches = self.training_settings.accumulate
         for index, batch in enumerate(batches):
+            self.draws.begin_batch()
             parts = split(batch, micro_batches)
             noise = self.noise(self.global_step * len(batches) + index, len(batch.images)).chunk(micro_batches)
             # G's step uses the last fakes again, where memory holds their graph: in one part.
             reuse_fakes = index == len(batches) - 1 and micro_batches == 1
+            with torch.set_grad_enabled(reuse_fakes):
+                fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
+            if micro_batches > 1:
+                self.observe_in_parts(parts, fakes)
             discriminator_optimizer.zero_grad()
             results = []
-            for part, z in zip(parts, noise, strict=True):
-                with torch.set_grad_enabled(reuse_fakes):
-                    fakes = self.generator(z, part.condition)
-                loss, result = self.discriminator_loss(part, fakes.detach())
+            for part_index, part in enumerate(parts):
+                with self.draws.part(part_index, micro_batches):
+                    loss, metrics = self.discriminator_loss(part, fakes[part_index].detach(), micro_batches == 1)
                 self.backward_into(discriminator_optimizer, loss / micro_batches)
-                results.append(result)
+                results.append({"loss": loss.detach(), **metrics})
             self.take_step(discriminator_optimizer)
-            result = merge(results)
-            self.after_discriminator_step(result, len(batch.images))
+            discriminator_result = merge(results)
+            self.after_discriminator_step(discriminator_result, len(batch.images))
 
+        self.draws.begin_batch()
         generator_optimizer.zero_grad()
-        losses = []
-        for part, z in zip(parts, noise, strict=True):
-            if micro_batches > 1:
-                fakes = self.generator(z, part.condition)
-            loss = self.generator_loss(part, fakes, discriminator_optimizer)
+        results = []
+        for part_index, (part, z) in enumerate(zip(parts, noise, strict=True)):
+            part_fakes = fakes[0] if reuse_fakes else self.generator(z, part.condition)
+            with self.draws.part(part_index, micro_batches):
+                loss, metrics = self.generator_loss(part, part_fakes, discriminator_optimizer)
             self.backward_into(generator_optimizer, loss / micro_batches)
-            losses.append(loss.detach())
+            results.append({"loss": loss.detach(), **metrics})
         self.take_step(generator_optimizer)
+        generator_result = merge(results)
 
         self.finish_step(
             self.generator,
-            losses={"discriminator": result.loss, "generator": torch.stack(losses).mean()},
-            metrics={
-                "real_logits": result.real_logits,
-                "fake_logits": result.fake_logits,
-                **{f"regularizer/{name}": penalty for name, penalty in result.penalties.items()},
-            },
-            samples=fakes.detach(),
+            losses={"discriminator": discriminator_result.pop("loss"), "generator": generator_result.pop("loss")},
+            metrics={**discriminator_result, **generator_result},
+            samples=torch.cat(fakes).detach(),
             images=sum(len(batch.images) for batch in batches),
         )
 
-    def discriminator_loss(self, batch: Batch, fakes: Tensor) -> tuple[Tensor, DiscriminatorResult]:
-        """J_D plus the penalties due at this step."""
+    def discriminator_loss(
+        self, batch: Batch, fakes: Tensor, observe: bool = False, weights: Weights | None = None
+    ) -> tuple[Tensor, Metrics]:
+        """J_D plus the penalties due at this step, for D's own weights or others.
+
+        With `observe`, penalties that depend on the whole batch observe this one first.
+        """
         due = due_terms(self.regularizers, self.global_step)
         images = batch.images.detach().requires_grad_() if due else batch.images
         fakes = fakes.float().requires_grad_() if due else fakes
         with self.full_precision() if due else nullcontext():
-            real = ScoredBatch(images, self.score(images, batch.condition), batch.condition)
-            fake = ScoredBatch(fakes, self.score(fakes, batch.condition), batch.condition)
+            real = self.score_batch(images, batch.condition, weights)
+            fake = self.score_batch(fakes, batch.condition, weights)
+            if observe:
+                observe_batch(due, real, fake)
             penalties = {
-                name: term(lambda x: self.score(x, batch.condition), real, fake) for name, term in due.items()
+                name: term(lambda x: self.score(x, batch.condition, weights), real, fake) for name, term in due.items()
             }
-        loss = self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values())
-        detached = {name: penalty.detach() for name, penalty in penalties.items()}
-        return loss, DiscriminatorResult(loss.detach(), real.logits.detach(), fake.logits.detach(), detached)
+        metrics = {"real_logits": real.logits.detach(), "fake_logits": fake.logits.detach()}
+        metrics |= {f"regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
+        return self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values()), metrics
 
-    def generator_loss(self, batch: Batch, fakes: Tensor, optimizer: Optimizer) -> Tensor:
-        """J_G plus the terms due at this step, against D or, unrolled, against what D's `optimizer` would make of it."""
+    def generator_loss(self, batch: Batch, fakes: Tensor, optimizer: Optimizer) -> tuple[Tensor, Metrics]:
+        """J_G plus the terms due at this step, against D or against D unrolled by the steps of its `optimizer`."""
         due = due_terms(self.generator_regularizers, self.global_step)
         weights = self.unrolled_weights(batch, fakes, optimizer) if self.game.unroll else None
         with self.full_precision() if due else nullcontext():
-            fake = ScoredBatch(fakes, self.score(fakes, batch.condition, weights), batch.condition)
+            fake = self.score_batch(fakes.float() if due else fakes, batch.condition, weights)
             if not (self.loss.paired or due):
-                return self.loss.generator(fake.logits, None)
-            real = ScoredBatch(batch.images, self.score(batch.images, batch.condition, weights), batch.condition)
-            penalties = [term(lambda x: self.score(x, batch.condition, weights), real, fake) for term in due.values()]
-        return self.loss.generator(fake.logits, real.logits if self.loss.paired else None) + sum(penalties)
+                return self.loss.generator(fake.logits, None), {}
+            real = self.score_batch(batch.images, batch.condition, weights)
+            penalties = {
+                name: term(lambda x: self.score(x, batch.condition, weights), real, fake) for name, term in due.items()
+            }
+        loss = self.loss.generator(fake.logits, real.logits if self.loss.paired else None)
+        metrics = {f"generator_regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
+        return loss + sum(penalties.values()), metrics
 
     def unrolled_weights(self, batch: Batch, fakes: Tensor, optimizer: Optimizer) -> Weights:
         """D's weights after `unroll` more steps on this batch, differentiable in the fakes."""
 
         def loss(weights: Weights) -> Tensor:
-            real, fake = (self.score(images, batch.condition, weights).logits for images in (batch.images, fakes))
-            return self.loss.discriminator(real, fake)
+            return self.discriminator_loss(batch, fakes, weights=weights)[0]
 
         return unrolled(self.discriminator, optimizer, loss, self.game.unroll)
 
-    def after_discriminator_step(self, result: DiscriminatorResult, images: int) -> None:
-        """Rules about D's weights themselves, and the augmentation's control."""
+    @torch.no_grad()
+    def observe_in_parts(self, parts: Sequence[Batch], fakes: Sequence[Tensor]) -> None:
+        """Let penalties that depend on the whole batch observe it before its parts are used; D does not change."""
+        due = due_terms(self.regularizers, self.global_step)
+        if not any(term.observes_batch for term in due.values()):
+            return
+        weights, scored = weights_with_cloned_buffers(self.discriminator), []
+        for index, (part, fake) in enumerate(zip(parts, fakes, strict=True)):
+            with self.draws.part(index, len(parts)), self.full_precision():
+                real = self.score_batch(part.images, part.condition, weights)
+                scored.append((real, self.score_batch(fake.float(), part.condition, weights)))
+        observe_batch(due, *(concatenate(side) for side in zip(*scored, strict=True)))
+
+    def after_discriminator_step(self, result: Metrics, images: int) -> None:
+        """Apply rules about D's weights, and let the augmentation observe the logits."""
         for term in self.regularizers.values():
             term.after_step(self.discriminator)
         if self.augment is not None:
             # A paired loss constrains only differences of logits, so the augmentation follows those.
-            logits = result.real_logits - (result.fake_logits if self.loss.paired else 0)
+            logits = result["real_logits"] - (result["fake_logits"] if self.loss.paired else 0)
             self.augment.observe(logits, images * rank_and_world_size()[1])
+
+    def score_batch(self, images: Tensor, condition: Tensor | None, weights: Weights | None = None) -> ScoredBatch:
+        """The images with their scores."""
+        return ScoredBatch(images, self.score(images, condition, weights), condition)
 
     def full_precision(self) -> torch.autocast:
         """Outside of autocast: second derivatives need float32."""
@@ -255,10 +288,22 @@ def due_terms(terms: nn.ModuleDict, step: int) -> dict[str, Regularizer]:
     return {name: term for name, term in terms.items() if term.due(step)}  # type: ignore[operator, misc]
 
 
-def merge(parts: Sequence[DiscriminatorResult]) -> DiscriminatorResult:
-    """The batch's result from those of its micro-batches: mean losses, all logits."""
+def observe_batch(terms: Mapping[str, Regularizer], real: ScoredBatch, fake: ScoredBatch) -> None:
+    """Show this process's whole batch to the penalties that depend on it."""
+    for term in terms.values():
+        if term.observes_batch:
+            term.observe(real, fake)
+
+
+def concatenate(parts: Sequence[ScoredBatch]) -> ScoredBatch:
+    """Images and logits of a whole batch from those of its micro-batches."""
+    images, logits = torch.cat([part.images for part in parts]), torch.cat([part.logits for part in parts])
+    return ScoredBatch(images, Scores(logits))
+
+
+def merge(parts: Sequence[Metrics]) -> Metrics:
+    """The batch's values from those of its micro-batches: scalars averaged, logits concatenated."""
     if len(parts) == 1:
         return parts[0]
-    losses, real, fake, penalties = zip(*parts, strict=True)
-    means = {name: torch.stack([part[name] for part in penalties]).mean() for name in penalties[0]}
-    return DiscriminatorResult(torch.stack(losses).mean(), torch.cat(real), torch.cat(fake), means)
+    values = {name: [part[name] for part in parts] for name in parts[0]}
+    return {name: torch.cat(each) if each[0].dim() else torch.stack(each).mean() for name, each in values.items()}

@@ -20,6 +20,7 @@ class AdversarialLoss(Protocol):
 
     paired: ClassVar[bool]
     """Whether the generator's cost needs the real logits too"""
+
     @property
     def zero_separates(self) -> bool:
         """Whether the logit 0 lies between real and fake: ADA and accuracies read signs."""

@@ -1,7 +1,7 @@
-"""Rules that hold the discriminator back, each with its equation; all but `Clip` are penalties added to its cost."""
+"""Terms added to a player's loss, and rules about its weights, each with its equation."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.nn.functional import relu
 
 from zerosum.distributed import mean_over_processes
 from zerosum.errors import UserError
+from zerosum.gan import draws
 from zerosum.models.networks import Scores
 
 
@@ -33,8 +34,11 @@ Critic = Callable[[Tensor], Scores]
 class Regularizer(nn.Module):
     """A weighted penalty, evaluated on every k-th step (lazy regularization, Karras et al. 2020, StyleGAN2).
 
-    A module, so that whatever state it keeps is part of the checkpoint.
+    It is added to D's loss or, among `generator_regularizers`, to G's. Its buffers are saved in checkpoints.
     """
+
+    observes_batch: ClassVar[bool] = False
+    """Whether the penalty depends on `observe`; under accumulation that costs one more forward of D"""
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
@@ -51,30 +55,36 @@ class Regularizer(nn.Module):
         """Whether this step evaluates the penalty."""
         return step % self.every == 0
 
+    def observe(self, real: ScoredBatch, fake: ScoredBatch) -> None:
+        """Called once before each step of D on which the term is due, with this process's whole batch.
+
+        `penalty` is then called for each of its micro-batches. Only where `observes_batch` is true; no gradient passes.
+        """
+
     def forward(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
         """weight * every * penalty: the same mean gradient whatever `every` is."""
         return self.weight * self.every * self.penalty(critic, real, fake)
 
     def after_step(self, discriminator: nn.Module) -> None:
-        """Called after each step of D's optimizer; does nothing, except for rules about the weights themselves."""
+        """Called after each step of D's optimizer, for rules about the weights themselves."""
 
 
 def gradients(scored: ScoredBatch) -> Tensor:
-    """grad_x D(x), itself differentiable: a row a logit, so that pictures which D saw as one pack are one x."""
+    """(logits, features): grad_x D(x), itself differentiable; one row for each logit, over the whole pack if packed."""
     (gradient,) = torch.autograd.grad(scored.logits.sum(), scored.images, create_graph=True)
     return gradient.reshape(len(scored.logits), -1)
 
 
 def squared_gradient_norm(scored: ScoredBatch) -> Tensor:
-    """E |grad_x D(x)|^2, the square all_reduce_sum over all axes but the batch's."""
+    """E |grad_x D(x)|^2."""
     return gradients(scored).square().sum(1).mean()
 
 
 class R1(Regularizer):
-    """1/2 E |grad_x D(x)|^2 on real pictures; the weight is gamma (Mescheder et al. 2018, equation 9)."""
+    """1/2 E |grad_x D(x)|^2 on real images; the weight is gamma (Mescheder et al. 2018, equation 9)."""
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
-        """Half the mean squared gradient norm at the real pictures."""
+        """Half the mean squared gradient norm at the real images."""
         return 0.5 * squared_gradient_norm(real)
 
 
@@ -89,8 +99,8 @@ class R2(Regularizer):
 class GradientPenalty(Regularizer):
     """E (|grad_x D(x)| - 1)^2 at points drawn between real and fake (Gulrajani et al. 2017, equation 3).
 
-    `one_sided` charges only norms above 1: E max(0, |grad_x D(x)| - 1)^2 (their section 4; Petzka et al. 2018).
-    It is a statement about single pictures, so D should have no batch norm.
+    `one_sided` penalizes only norms above 1: E max(0, |grad_x D(x)| - 1)^2 (their section 4; Petzka et al. 2018).
+    The gradient is that of a single image, so D should have no batch norm.
     """
 
     def __init__(self, weight: float, every: int = 1, one_sided: bool = False) -> None:
@@ -98,9 +108,8 @@ class GradientPenalty(Regularizer):
         self.one_sided = one_sided
 
     def points(self, real: Tensor, fake: Tensor) -> Tensor:
-        """epsilon x + (1 - epsilon) G(z), one epsilon ~ U[0, 1] a picture."""
-        epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), dtype=real.dtype, device=real.device)
-        return torch.lerp(fake, real, epsilon)
+        """epsilon x + (1 - epsilon) G(z), one epsilon ~ U[0, 1] for each image."""
+        return torch.lerp(fake, real, draws.rand(real, *[1] * (real.dim() - 1)))
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
         """One more forward of D: the points are neither real nor fake."""
@@ -111,25 +120,35 @@ class GradientPenalty(Regularizer):
 
 
 class DRAGAN(GradientPenalty):
-    """E (|grad_x D(x)| - 1)^2 at noisy real pictures x + 1/2 std(x) U[0, 1] (Kodali et al. 2017).
+    """E (|grad_x D(x)| - 1)^2 at noisy real images x + 1/2 std(x) U[0, 1] (Kodali et al. 2017).
 
     The paper's text has Gaussian noise of a variance to be tuned; this is the noise of the authors' code, with
-    std(x) over the whole batch.
+    std(x) over all pixels of the global batch.
     """
 
+    observes_batch: ClassVar[bool] = True
+    deviation: Tensor
+
+    @torch.no_grad()
+    def observe(self, real: ScoredBatch, fake: ScoredBatch) -> None:
+        """std(x), over all processes."""
+        mean = mean_over_processes(real.images.mean())
+        self.deviation = mean_over_processes((real.images - mean).square().mean()).sqrt()
+
     def points(self, real: Tensor, fake: Tensor) -> Tensor:
-        """x + 1/2 std(x) u, one u ~ U[0, 1] a pixel."""
-        return real + 0.5 * real.std(correction=0) * torch.rand_like(real)
+        """x + 1/2 std(x) u, one u ~ U[0, 1] for each pixel."""
+        return real + 0.5 * self.deviation * draws.rand(real, *real.shape[1:])
 
 
 class LeCam(Regularizer):
     """E |D(x) - a_F|^2 + E |D(G(z)) - a_R|^2 (Tseng et al. 2021, equation 4).
 
     a_R and a_F are moving averages of D's mean logits on real and fake, this batch included; they begin at the
-    first batch's means. `one_sided` is the authors' code instead of their equation: each difference passes a
-    ReLU, so that nothing pulls while D still ranks real below fake.
+    first batch's means. `one_sided` is the authors' code instead of their equation: each difference passes through a
+    ReLU, so that the penalty is 0 where D still ranks real below fake.
     """
 
+    observes_batch: ClassVar[bool] = True
     real_average: Tensor
     fake_average: Tensor
     started: Tensor
@@ -137,7 +156,7 @@ class LeCam(Regularizer):
     def __init__(self, weight: float, every: int = 1, decay: float = 0.99, one_sided: bool = False) -> None:
         super().__init__(weight, every)
         if not 0 <= decay < 1:
-            raise UserError(f"decay={decay}: LeCam's averages keep a share of 0 or more and less than 1 at each step")
+            raise UserError(f"decay={decay}: choose a number of 0 or more and less than 1, such as 0.99")
         self.decay = decay
         self.one_sided = one_sided
         self.register_buffer("real_average", torch.tensor(0.0))
@@ -145,16 +164,15 @@ class LeCam(Regularizer):
         self.register_buffer("started", torch.tensor(False))
 
     @torch.no_grad()
-    def follow(self, real: Tensor, fake: Tensor) -> None:
-        """a <- decay a + (1 - decay) mean, by the batch over all processes."""
+    def observe(self, real: ScoredBatch, fake: ScoredBatch) -> None:
+        """a <- decay a + (1 - decay) mean, over the batches of all processes."""
         share = 1 - self.decay * self.started.float()
-        for average, logits in ((self.real_average, real), (self.fake_average, fake)):
+        for average, logits in ((self.real_average, real.logits), (self.fake_average, fake.logits)):
             average.lerp_(mean_over_processes(logits.mean()).to(average), share)
         self.started.fill_(True)
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
-        """Moves the averages once, so it is to be evaluated once a turn."""
-        self.follow(real.logits, fake.logits)
+        """Both distances, to averages that have no gradient."""
         from_fake, from_real = real.logits - self.fake_average, self.real_average - fake.logits
         if self.one_sided:
             from_fake, from_real = relu(from_fake), relu(from_real)
@@ -164,8 +182,8 @@ class LeCam(Regularizer):
 class Consistency(Regularizer):
     """E (D(x) - D(T(x)))^2 for an augmentation T, on reals: CR (Zhang et al. 2020).
 
-    With `fake_weight`, plus that times the same on fakes: 1 is the paper's bCR (Zhao et al. 2021, algorithm 1),
-    which keeps the augmentation's traces out of the samples.
+    `fake_weight` times the same on fakes is added: 1 is the paper's bCR (Zhao et al. 2021, algorithm 1), which keeps
+    traces of the augmentation out of the samples.
     """
 
     def __init__(self, weight: float, augment: nn.Module, every: int = 1, fake_weight: float = 0.0) -> None:
@@ -173,28 +191,28 @@ class Consistency(Regularizer):
         self.augment = augment
         self.fake_weight = fake_weight
 
-    def change(self, critic: Critic, scored: ScoredBatch) -> Tensor:
-        """E (D(x) - D(T(x)))^2, with gradients to D by both terms."""
+    def change_of_logits(self, critic: Critic, scored: ScoredBatch) -> Tensor:
+        """E (D(x) - D(T(x)))^2, with gradients through both logits."""
         return (scored.logits - critic(self.augment(scored.images.detach())).logits).square().mean()
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
         """One more forward of D, two with `fake_weight`."""
-        change = self.change(critic, real)
-        return change + self.fake_weight * self.change(critic, fake) if self.fake_weight else change
+        change = self.change_of_logits(critic, real)
+        return change + self.fake_weight * self.change_of_logits(critic, fake) if self.fake_weight else change
 
 
 class Drift(Regularizer):
     """E D(x)^2 on reals: pins the offset that a Wasserstein loss leaves free (Karras et al. 2018, appendix A.1)."""
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
-        """The mean squared logit of the real pictures."""
+        """The mean squared logit of the real images."""
         return real.logits.square().mean()
 
 
 class Clip(Regularizer):
-    """Every weight of D is put back into [-bound, bound] after each of its steps (Arjovsky et al. 2017, algorithm 1).
+    """Clips every weight of D to [-bound, bound] after each of its steps (Arjovsky et al. 2017, algorithm 1).
 
-    Adds nothing to the cost.
+    Adds nothing to the loss.
     """
 
     def __init__(self, bound: float = 0.01) -> None:
@@ -204,7 +222,7 @@ class Clip(Regularizer):
         self.bound = bound
 
     def due(self, step: int) -> bool:
-        """Never: there is no penalty to evaluate, and none to leave autocast for."""
+        """Never: there is no penalty to evaluate."""
         return False
 
     @torch.no_grad()

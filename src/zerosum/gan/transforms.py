@@ -1,8 +1,8 @@
-"""Random changes of pictures as matrices, one a picture: what is where, and what color it has.
+"""Random geometry and colors as matrices, one for each image, with the ranges of Karras et al. 2020 (ADA, appendix B).
 
-Geometry is (B, 3, 3), from a pixel of the result to where it is read, in pixels from the center; colors are
-(B, 4, 4) on (red, green, blue, 1). Ranges are those of Karras et al. 2020 (ADA, appendix B). Nothing here waits
-for the device, so matrices are made on it and not copied to it.
+A geometry matrix (B, 3, 3) maps a pixel of the result to the place it is read from, in pixels from the center; a color
+matrix (B, 4, 4) maps (red, green, blue, 1). Matrices are made on the images' device: copying them would make the
+CPU wait. Differentiable twice in the images, as R1 and R2 need, which torch's `grid_sample` is not.
 """
 
 import functools
@@ -15,48 +15,44 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
 from zerosum.errors import UserError
+from zerosum.gan import draws
 
 
 def uniform(images: Tensor, low: float, high: float) -> Tensor:
     """(B,) ~ U[low, high]."""
-    return low + (high - low) * torch.rand(len(images), dtype=images.dtype, device=images.device)
+    return low + (high - low) * draws.rand(images)
 
 
 def normal(images: Tensor, deviation: float) -> Tensor:
     """(B,) ~ N(0, deviation^2)."""
-    return deviation * torch.randn(len(images), dtype=images.dtype, device=images.device)
+    return deviation * draws.randn(images)
 
 
-def integers(images: Tensor, low: int, high: int) -> Tensor:
-    """(B, 1) of low .. high, both possible."""
-    return torch.randint(low, high + 1, (len(images), 1), device=images.device)
-
-
-def rescaling(x: Tensor, y: Tensor) -> Tensor:
+def scale_matrix(x: Tensor, y: Tensor) -> Tensor:
     """diag(x, y, 1)."""
     return torch.diag_embed(torch.stack([x, y, torch.ones_like(x)], 1))
 
 
-def turning(cosine: Tensor, sine: Tensor) -> Tensor:
+def rotation_matrix(cosine: Tensor, sine: Tensor) -> Tensor:
     """A rotation about the center."""
     zero, one = torch.zeros_like(cosine), torch.ones_like(cosine)
     return torch.stack([cosine, sine, zero, -sine, cosine, zero, zero, zero, one], 1).unflatten(1, (3, 3))
 
 
 def flip(images: Tensor) -> Tensor:
-    """Mirrored left to right, or not, by a coin."""
+    """Mirror left to right with probability 1/2."""
     x = 1 - 2 * uniform(images, 0, 2).floor()
-    return rescaling(x, torch.ones_like(x))
+    return scale_matrix(x, torch.ones_like(x))
 
 
 def quarter_turns(images: Tensor) -> Tensor:
-    """0, 1, 2 or 3 quarter turns."""
+    """Rotate by 0, 1, 2 or 3 quarter turns."""
     angle = uniform(images, 0, 4).floor() * (math.pi / 2)
-    return turning(angle.cos().round(), angle.sin().round())
+    return rotation_matrix(angle.cos().round(), angle.sin().round())
 
 
 def translation(images: Tensor, ratio: float = 1 / 8) -> Tensor:
-    """By whole pixels, up to `ratio` of each side."""
+    """Shift by whole pixels, up to `ratio` of each side."""
     matrix = torch.eye(3, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
     for axis, size in ((0, images.shape[3]), (1, images.shape[2])):
         matrix[:, axis, 2] = (size * uniform(images, -ratio, ratio)).round()
@@ -64,15 +60,15 @@ def translation(images: Tensor, ratio: float = 1 / 8) -> Tensor:
 
 
 def scaling(images: Tensor) -> Tensor:
-    """Both sides by 2^N(0, 0.2^2)."""
+    """Scale both sides by 2^N(0, 0.2^2)."""
     factor = normal(images, 0.2).exp2()
-    return rescaling(factor, factor)
+    return scale_matrix(factor, factor)
 
 
 def rotation(images: Tensor) -> Tensor:
-    """By any angle."""
+    """Rotate by an angle ~ U[-pi, pi]."""
     angle = uniform(images, -math.pi, math.pi)
-    return turning(angle.cos(), angle.sin())
+    return rotation_matrix(angle.cos(), angle.sin())
 
 
 GEOMETRY: dict[str, Callable[[Tensor], Tensor]] = {
@@ -94,12 +90,12 @@ def identity_plus(*terms: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def gray_part(images: Tensor) -> Tensor:
-    """(3, 3): the projection on the gray axis (1, 1, 1) / sqrt(3), along which luma is measured."""
+    """(3, 3): the projection of a color on the gray axis (1, 1, 1) / sqrt(3), its luma."""
     return torch.full((3, 3), 1 / 3, dtype=images.dtype, device=images.device)
 
 
 def color_part(images: Tensor) -> Tensor:
-    """(3, 3): what is left of a color without its gray part."""
+    """(3, 3): a color minus its gray part."""
     return torch.eye(3, dtype=images.dtype, device=images.device) - gray_part(images)
 
 
@@ -116,12 +112,12 @@ def contrast(images: Tensor) -> Tensor:
 
 
 def luma_flip(images: Tensor) -> Tensor:
-    """The gray part reversed and the color kept, or not, by a coin."""
+    """Reverse the gray part and keep the color, with probability 1/2."""
     return identity_plus((-2 * uniform(images, 0, 2).floor(), gray_part(images)))
 
 
 def hue(images: Tensor) -> Tensor:
-    """Colors turned by any angle about the gray axis k: I + sin K + (1 - cos) K^2 with K c = k x c (Rodrigues)."""
+    """Rotate colors by any angle about the gray axis k: I + sin K + (1 - cos) K^2 with K c = k x c (Rodrigues)."""
     angle = uniform(images, -math.pi, math.pi)
     step = torch.eye(3, dtype=images.dtype, device=images.device).roll(1, 0)
     return identity_plus((angle.sin(), (step - step.T) / math.sqrt(3)), (angle.cos() - 1, color_part(images)))
@@ -142,22 +138,22 @@ COLORS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def product(first: Tensor, second: Tensor) -> Tensor:
-    """(B, n, n): `first @ second` by sums, as a GPU may be set to multiply matrices with 10-bit numbers."""
+    """(B, n, n): `first @ second` by sums, because a GPU may multiply matrices in TF32, with 10-bit fractions."""
     return (first[:, :, :, None] * second[:, None]).sum(2)
 
 
 class Sampling(torch.autograd.Function):
-    """grid_sample with two derivatives in the pictures, torch's has one; linear, so its derivative is its adjoint."""
+    """grid_sample with two derivatives in the images, where torch's has one; as it is linear, each is its adjoint."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
-        """Bilinear, mirrored beyond the border."""
+        """(B, C, H, W) read bilinearly at `grid` (B, H, W, 2), mirrored beyond the border."""
         ctx.save_for_backward(images, grid)
         return grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        """The adjoint; grids are drawn, so they need no gradient."""
+        """The adjoint; the grid, which is drawn at random, needs no gradient."""
         return Adjoint.apply(gradient, *ctx.saved_tensors), None
 
 
@@ -166,7 +162,7 @@ class Adjoint(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, images: Tensor, grid: Tensor) -> Tensor:
-        """Pictures give the shape only; 0 is bilinear, 2 is reflection."""
+        """Images give only the shape; 0 is bilinear, 2 is reflection."""
         ctx.save_for_backward(images, grid)
         options = 0, 2, False, [True, False]
         return torch.ops.aten.grid_sampler_2d_backward(gradient, images, grid, *options)[0]
@@ -179,7 +175,7 @@ class Adjoint(torch.autograd.Function):
 
 
 def apply_geometry(images: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """(B, C, H, W), read where the product of the geometry says and mirrored beyond the border."""
+    """Read images (B, C, H, W) where the product of the matrices points, mirrored beyond the border."""
     if not matrices:
         return images
     matrix = functools.reduce(product, matrices)
@@ -188,28 +184,28 @@ def apply_geometry(images: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     y = torch.arange(height, dtype=images.dtype, device=images.device)[:, None] - (height - 1) / 2
     entry = matrix[:, :, :, None, None]
     across, down = (entry[:, row, 0] * x + entry[:, row, 1] * y + entry[:, row, 2] for row in (0, 1))
-    grid = torch.stack([across * (2 / width), down * (2 / height)], 3)  # (B, H, W, 2), the picture in [-1, 1]
-    return torch.where(changed(matrix), Sampling.apply(images, grid), images)
+    grid = torch.stack([across * (2 / width), down * (2 / height)], 3)  # (B, H, W, 2), the image in [-1, 1]
+    return torch.where(is_not_identity(matrix), Sampling.apply(images, grid), images)
 
 
 def apply_color(images: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """(B, C, H, W) through the product of the color matrices; gray pictures take the mean of its rows."""
+    """Multiply colors of images (B, C, H, W) by the product of the matrices; gray images take the mean of its rows."""
     if not matrices:
         return images
     channels = images.shape[1]
     if channels not in (1, 3):
         raise UserError(
-            f"Colors of {channels} channels cannot be changed, only those of 1 or 3: take them out of operations"
+            f"Colors of {channels} channels cannot be changed, only those of 1 or 3: leave colors out of operations"
         )
     matrix = functools.reduce(lambda before, after: product(after, before), matrices)
     linear, offset = matrix[:, :3, :3], matrix[:, :3, 3:]
     if channels == 1:
         linear, offset = linear.sum(2).mean(1)[:, None, None], offset.mean(1)[:, None]
     result = torch.baddbmm(offset, linear, images.flatten(2)).view_as(images)
-    return torch.where(changed(matrix), result, images)
+    return torch.where(is_not_identity(matrix), result, images)
 
 
-def changed(matrices: Tensor) -> Tensor:
-    """(B, 1, 1, 1): which are not the identity; what is left alone is so to the last bit."""
+def is_not_identity(matrices: Tensor) -> Tensor:
+    """(B, 1, 1, 1): where it is False, images are passed on unchanged to the last bit."""
     identity = torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device)
     return (matrices != identity).any(2).any(1)[:, None, None, None]

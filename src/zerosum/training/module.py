@@ -106,9 +106,9 @@ class GenerativeModule(LightningModule):
         raise NotImplementedError
 
     def begin_step(self) -> None:
-        """Seed the step's random numbers and let autocast keep its casts of the weights."""
+        """Seed the random numbers of the networks and let autocast keep its casts of the weights."""
         torch.set_autocast_cache_enabled(True)  # Lightning turns it off: every forward would cast the weights again
-        reseed(self.device, self.seed, self.global_step, "step", rank_and_world_size()[0])
+        reseed(self.device, self.seed, self.global_step, "networks", rank_and_world_size()[0])
 
     def backward_into(self, optimizer: Optimizer, loss: Tensor) -> None:
         """Add the loss's gradients to the parameters of this optimizer, and to no others."""
