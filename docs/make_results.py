@@ -18,7 +18,7 @@ from zerosum.runs.load import load
 from zerosum.runs.load import load_dataset
 from zerosum import sampling
 from zerosum.training.callbacks.samples import film
-from zerosum.drawing.grid import captioned, grid
+from zerosum.drawing.grid import add_caption, grid
 from zerosum.pixels import from_uint8
 
 ROOT = Path(__file__).parents[1]
@@ -49,8 +49,8 @@ def picture(run: Path) -> Image.Image:
     samples = torch.cat([batch.cpu() for batch in sampling.images(gan, range(64))])
     real = from_uint8(next(iter(dataset.batches("train", 64))))
     halves = [
-        captioned(grid(samples), f"generated, after {gan.images_seen:,} images"),
-        captioned(grid(real), "real"),
+        add_caption(grid(samples), f"generated, after {gan.images_seen:,} images"),
+        add_caption(grid(real), "real"),
     ]
     sheet = Image.new("RGB", (sum(half.width for half in halves) + 24, halves[0].height), "white")
     sheet.paste(halves[0], (0, 0))

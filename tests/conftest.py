@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -65,18 +66,40 @@ def composed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def tiny(composed: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """A DCGAN on synthetic pictures that trains in a second."""
+    """A DCGAN on synthetic images that trains in a second."""
     return lambda *overrides: composed(*TINY, *overrides)
 
 
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MNIST, Fashion-MNIST and CIFAR-10 as torchvision reads them; skips where they are not at hand."""
-    import subprocess
-    import sys
-
     if not (SHARED_DATA / "unpack").exists():
         pytest.skip("the real data sets are not on this machine")
     folder = tmp_path_factory.mktemp("shared")
     subprocess.run([sys.executable, SHARED_DATA / "unpack", folder, "mnist", "fashion-mnist"], check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset.root with 200 + 100 digits of scikit-learn as MNIST and as Fashion-MNIST, in their IDX files."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.kron(digits.images * (255 / 16), np.ones((3, 3))).round().astype(np.uint8)  # (1797, 24, 24)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    labels = digits.target.astype(np.uint8)
+    root = tmp_path_factory.mktemp("small")
+    for start, name in ((0, "MNIST"), (300, "FashionMNIST")):
+        folder = root / name / "raw"
+        folder.mkdir(parents=True)
+        for split, part in (("train", slice(start, start + 200)), ("t10k", slice(start + 200, start + 300))):
+            write_idx(folder / f"{split}-images-idx3-ubyte", images[part])
+            write_idx(folder / f"{split}-labels-idx1-ubyte", labels[part])
+    return root
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """A uint8 array in the IDX format of MNIST (LeCun's page): 0, 0, 8, dimensions, big-endian sizes, bytes."""
+    header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, dtype=">u4").tobytes()
+    path.write_bytes(header + array.tobytes())

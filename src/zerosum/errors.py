@@ -1,31 +1,49 @@
-"""What a person can mend is raised as a UserError and shown without a traceback."""
+"""Errors that a user can fix are raised as UserError and shown without a traceback."""
 
 import difflib
+import logging
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """One sentence, on one line, that says what is wrong and what to do about it."""
+    """A message of one sentence, on one line, that says what is wrong and how to fix it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
 
 
+class DivergedError(UserError):
+    """Training cannot continue from here; from an earlier checkpoint it may."""
+
+
 def printable(text: str) -> str:
-    """The text with an escape for what would end the line, steer a terminal or not encode: names come from files."""
+    """Escape line ends, terminal control sequences and invalid characters: names come from files of strangers."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
 
 
+def make_record_printable(record: logging.LogRecord) -> bool:
+    """A filter for log handlers: escapes each message and keeps every record.
+
+    zerosum logs one line at a time, so a line end in its messages comes from a name; libraries log several lines.
+    """
+    lines = [record.getMessage()]
+    if record.name.partition(".")[0] != "zerosum":
+        lines = lines[0].split("\n")
+    record.msg = "\n".join(printable(line) for line in lines)
+    record.args = None
+    return True
+
+
 def one_line(error: Exception) -> str:
-    """What another library's error says, in at most 200 characters."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return said if len(said) <= 200 else f"{said[:199]}…"
+    """An exception's message on one line of at most 200 characters, or its type if it has no message."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    return message if len(message) <= 200 else f"{message[:199]}…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """' Did you mean a or b?' for the known words nearest to `word`, '' where none is near."""
+    """' Did you mean a or b?' with the known words most similar to `word`, '' if none is similar."""
     near = difflib.get_close_matches(word, dict.fromkeys(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""

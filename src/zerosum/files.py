@@ -1,37 +1,52 @@
-"""Files are written whole or not at all."""
+"""Every file is written as a whole or not at all."""
 
 import errno
 import os
+import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from zerosum.errors import UserError
 
 
-def save_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """`write` a temporary file beside `path`, then put it in place: a good file there is never left half-written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def save_whole(path: Path, write: Callable[[Path], object], size: int | None = None) -> None:
+    """Call `write` with a temporary file beside `path`, then rename it to `path`: no crash leaves half a file there.
+
+    `size` in bytes, where it is known, is named by the UserError of a failed write.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # no other process, nor a link, has this name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)  # a link of that name would be written through
         write(partial)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
     except OSError as error:
-        raise UserError(f"{path} could not be written ({error.strerror or error}): {remedy(error)}") from error
+        needed = "" if size is None else f" ({size:,} bytes)"
+        raise UserError(
+            f"{path}{needed} could not be written ({error.strerror or error}): {suggest_remedy(error)}"
+        ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
-def clear_partial(folder: Path) -> None:
-    """Remove what a killed process had begun to write, which nobody will finish."""
+def clear_partial(folder: Path, idle_seconds: float = 0) -> None:
+    """Remove temporary files of killed processes.
+
+    In a folder that other processes write to as well, remove only files that were not written to for `idle_seconds`.
+    """
     for partial in folder.rglob(".*.partial") if folder.is_dir() else ():
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # another process may have finished or removed it
+            if idle_seconds == 0 or time.time() - partial.lstat().st_mtime > idle_seconds:
+                partial.unlink()
 
 
-def remedy(error: OSError) -> str:
-    """What to do about a failed write."""
+def suggest_remedy(error: OSError) -> str:
+    """Advice for a failed write."""
+    elsewhere = "or choose another with hydra.run.dir=... and dataset.root=..."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "make room on that disk, or choose another with hydra.run.dir=... and dataset.root=..."
-    return "check that the folder exists and may be written"
+        return f"make room on that disk, {elsewhere}"
+    return f"check that its folder exists and may be written to, {elsewhere}"

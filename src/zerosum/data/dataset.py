@@ -1,7 +1,7 @@
 """The contract of every dataset.
 
-A dataset says its `sample_shape` and gives a stream of batches for training. Images are kept as uint8 arrays
-(`ImageDataset`), points in the plane are drawn (`GaussianMixture`).
+A dataset has a `sample_shape` and gives a stream of batches for training. Images are uint8 arrays (`ImageDataset`),
+points in the plane are sampled from a known density (`GaussianMixture`).
 """
 
 from typing import NamedTuple, Protocol
@@ -17,14 +17,14 @@ class Batch(NamedTuple):
     images: Tensor
     """(B, C, H, W) in [-1, 1], or points (B, 2)"""
     condition: Tensor | None
-    """(B,) int64 labels; None where the data have none"""
+    """(B,) int64 labels; None for data without labels"""
 
 
 class Stream(Protocol):
-    """An endless sequence of batches, each a function of its index."""
+    """An endless sequence of batches; each is a function of its index alone."""
 
     def batch(self, index: int, size: int, shard: slice) -> Batch:
-        """The rows `shard` of batch `index` of `size` images."""
+        """The rows `shard` of batch number `index`, which has `size` rows."""
         ...
 
 
@@ -34,21 +34,21 @@ class Dataset(Protocol):
     sample_shape: tuple[int, ...]
     """(C, H, W) of images, (2,) of points"""
     num_classes: int | None
-    """None where the data have no labels"""
+    """None for data without labels"""
     samples_to_draw: int
-    """How many samples a picture shows by default"""
+    """the default number of samples in a picture"""
 
     @property
     def name(self) -> str:
-        """The name on metric cards."""
+        """The name that metric cards carry."""
         ...
 
     def prepare(self) -> None:
-        """Read, decode and cache all that training needs, or raise a UserError."""
+        """Read, decode and cache all that training needs; UserError if that is not possible."""
         ...
 
     def stream(self, seed: int, device: torch.device) -> Stream:
-        """Training batches on `device`, shuffled by `seed`."""
+        """Training batches on `device`, in an order given by `seed`."""
         ...
 
     def draw(self, samples: Tensor) -> Image.Image:

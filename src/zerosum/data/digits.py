@@ -6,14 +6,14 @@ from torch.nn.functional import interpolate, pad
 
 from zerosum.data.images import ImageDataset, Split
 
-HELD_OUT_EVERY = 5
+HOLD_OUT_EVERY = 5
+"""One image in this many is held out."""
 
 
 class Digits(ImageDataset):
-    """UCI optical digits (Alpaydin and Kaynak 1998), the part scikit-learn ships, with a border of one pixel,
-    upsampled bicubically.
+    """The UCI optical digits (Alpaydin and Kaynak 1998) that scikit-learn ships, upsampled bicubically.
 
-    The set has no official split: every fifth picture, 359 of them, is held out as `test`.
+    There is no official split: every fifth image, 359 in all, is held out as `test`.
     """
 
     channels = 1
@@ -23,11 +23,11 @@ class Digits(ImageDataset):
         super().__init__(resolution, root, flip)
 
     def read(self, split: str) -> Split:
-        """1,438 training or 359 held-out pictures."""
-        from sklearn.datasets import load_digits  # a second of imports that other datasets do without
+        """1,438 training or 359 held-out images."""
+        from sklearn.datasets import load_digits  # its import takes a second
 
         digits = load_digits()
-        held_out = np.arange(len(digits.target)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        held_out = np.arange(len(digits.target)) % HOLD_OUT_EVERY == HOLD_OUT_EVERY - 1
         chosen = held_out if split == "test" else ~held_out
         scans = torch.from_numpy(digits.images[chosen]).float()[:, None] * (255 / 16)  # 0 .. 16 gray levels
         scans = pad(scans, (1, 1, 1, 1))  # the digits touch the border, and would touch each other in a grid

@@ -1,4 +1,4 @@
-"""Which picture files a folder holds, in which split and which sub-folder, before any of them is opened."""
+"""Lists the image files of a folder, with their split and sub-folder, without opening any of them."""
 
 import hashlib
 import os
@@ -9,92 +9,93 @@ from typing import NamedTuple, NoReturn
 from zerosum.errors import UserError, printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-HELD_OUT_EVERY = 10
-LONGEST = 80
-"""Characters of a name in a message."""
+HOLD_OUT_EVERY = 10
+"""Without a test folder, one image in this many is held out."""
+LONGEST_NAME = 80
+"""Longer names are shortened in messages, to this many characters."""
 
 
 class ImageFile(NamedTuple):
-    """A file as it was when listed: equal to a later one only if nobody has changed it in between."""
+    """An image file and its state when it was listed: two are equal only if the file did not change in between."""
 
     name: str
     """relative to the dataset's folder, with slashes"""
     folder: str | None
-    """the sub-folder of its split that it lies in or below"""
+    """the sub-folder of its split that holds it, directly or deeper; None outside of sub-folders"""
     size: int = -1
     changed: int = -1
-    """nanoseconds"""
+    """time of modification in nanoseconds"""
     mode: int = -1
-    """permissions too: a picture that has become readable is a changed one"""
+    """type and permissions: a file that has become readable has changed"""
 
 
-def shown(path: str | Path) -> str:
-    """The path in characters that any terminal takes: names on disk need not be UTF-8, and may have line ends."""
+def printable_path(path: str | Path) -> str:
+    """The path with escapes for what a terminal cannot show: names on disk may have line ends or not be UTF-8."""
     return printable(os.fsencode(path).decode(errors="backslashreplace"))
 
 
-def brief(name: str) -> str:
-    """The name as shown, without the middle of a long one."""
-    text = shown(name)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 + 1 :]}"
+def short_name(name: str) -> str:
+    """The printable name, without its middle if it is long."""
+    text = printable_path(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME // 2]}…{text[-LONGEST_NAME // 2 + 1 :]}"
 
 
-def listed_splits(top: Path) -> dict[str, list[ImageFile]]:
-    """train and test, each sorted by name; a UserError where one of them would be empty."""
+def list_splits(top: Path) -> dict[str, list[ImageFile]]:
+    """train and test, each sorted by name; UserError if one of them would be empty."""
     try:
-        held_out = next((name for name in ("test", "val") if (top / name).is_dir()), None)
-        if held_out and (top / "train").is_dir():
-            return {"train": listed(top, top / "train"), "test": listed(top, top / held_out)}
-        files = listed(top, top)
+        test_folder = next((name for name in ("test", "val") if (top / name).is_dir()), None)
+        if test_folder and (top / "train").is_dir():
+            return {"train": list_images(top, top / "train"), "test": list_images(top, top / test_folder)}
+        files = list_images(top, top)
     except OSError as error:
-        not_listed(error)
-    test = held_out_of(files)
+        raise_not_listable(error)
+    test = hold_out(files)
     if len(files) == len(test):
         raise UserError(
-            f"{shown(top)} holds one picture, and at least two are needed, one of them to hold out:"
-            " add pictures, or set dataset.path=... to another folder"
+            f"{printable_path(top)} holds one image, but at least two are needed, as one is held out for tests:"
+            " add images, or set dataset.path=... to another folder"
         )
     return {"train": [file for file in files if file not in test], "test": [file for file in files if file in test]}
 
 
-def held_out_of(files: Sequence[ImageFile]) -> set[ImageFile]:
-    """One file in ten, at least one: those whose names hash lowest, so that a new file moves one other at most."""
+def hold_out(files: Sequence[ImageFile]) -> set[ImageFile]:
+    """One file in ten, at least one: those whose names hash lowest, so that a new file moves at most one other."""
     ranked = sorted(files, key=lambda file: hashlib.blake2b(os.fsencode(file.name), digest_size=8).digest())
-    return set(ranked[: max(1, len(files) // HELD_OUT_EVERY)])
+    return set(ranked[: max(1, len(files) // HOLD_OUT_EVERY)])
 
 
-def listed(top: Path, start: Path) -> list[ImageFile]:
-    """The picture files in and below `start`, sorted by their names relative to `top`."""
+def list_images(top: Path, start: Path) -> list[ImageFile]:
+    """The image files in and below `start`, sorted by their names relative to `top`; UserError if there are none."""
     if not start.is_dir():
         wrong = "is a file, not a folder" if start.exists() else "does not exist"
-        raise UserError(f"{shown(start)} {wrong}: set dataset.path=... to the folder that holds your pictures")
-    files = sorted(walked(top, start))
+        raise UserError(f"{printable_path(start)} {wrong}: set dataset.path=... to the folder that holds your images")
+    files = sorted(find_images(top, start))
     if not files:
         raise UserError(
-            f"{shown(start)} holds no pictures: set dataset.path=... to a folder with files that end in"
+            f"{printable_path(start)} holds no images: set dataset.path=... to a folder with files that end in"
             f" {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
     return files
 
 
-def walked(top: Path, start: Path) -> Iterator[ImageFile]:
-    """Files that end like pictures, the hidden ones apart; each real folder once, so that links cannot loop."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(start, onerror=not_listed, followlinks=True):
+def find_images(top: Path, start: Path) -> Iterator[ImageFile]:
+    """Files with an image's suffix that are not hidden; links are followed, but each real folder is listed once."""
+    listed: set[str] = set()
+    for place, folders, names in os.walk(start, onerror=raise_not_listable, followlinks=True):
         real = os.path.realpath(place)
-        if real in seen:
+        if real in listed:  # a link back up would loop
             folders.clear()
             continue
-        seen.add(real)
+        listed.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(place).relative_to(start).parts
         for name in names:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield as_listed(Path(place, name), top, below[0] if below else None)
+                yield image_file(Path(place, name), top, below[0] if below else None)
 
 
-def as_listed(path: Path, top: Path, folder: str | None) -> ImageFile:
-    """The file as it is now; without size and time where it is a link to nowhere."""
+def image_file(path: Path, top: Path, folder: str | None) -> ImageFile:
+    """The file with its current size, time and mode, or without them if it is a broken link."""
     name = path.relative_to(top).as_posix()
     try:
         status = path.stat()
@@ -103,8 +104,9 @@ def as_listed(path: Path, top: Path, folder: str | None) -> ImageFile:
     return ImageFile(name, folder, status.st_size, status.st_mtime_ns, status.st_mode)
 
 
-def not_listed(error: OSError) -> NoReturn:
-    """A UserError where os.walk would pass over a folder in silence."""
+def raise_not_listable(error: OSError) -> NoReturn:
+    """UserError for a folder that os.walk would skip silently."""
     raise UserError(
-        f"{shown(error.filename)} cannot be listed ({error.strerror}): make it readable, or take it out of dataset.path"
+        f"{printable_path(error.filename)} cannot be listed ({error.strerror}): make it readable, or take it out of"
+        " dataset.path"
     ) from error

@@ -1,4 +1,4 @@
-"""Any folder of pictures as a dataset."""
+"""Any folder of images as a dataset."""
 
 import hashlib
 import logging
@@ -11,25 +11,26 @@ from typing import Literal
 import numpy as np
 from PIL import ImageColor
 
-from zerosum.data.image_decoding import ResizeOptions, store, stored
-from zerosum.data.image_files import ImageFile, brief, listed_splits, shown
+from zerosum.data.image_cache import read_cache, write_cache
+from zerosum.data.image_decoding import ResizeOptions
+from zerosum.data.image_files import ImageFile, list_splits, printable_path, short_name
 from zerosum.data.images import ImageDataset, Split
 from zerosum.errors import UserError
 
 log = logging.getLogger("zerosum")
 
-CACHE_FORMAT = 1
-"""To be raised when the same files would be decoded to other pixels."""
-NAMED = 5
-"""At most so many broken pictures are named."""
+CACHE_FORMAT = 2
+"""Raise it whenever the same files are decoded to other pixels or cached in another form."""
+MOST_NAMED = 5
+"""Messages name at most this many broken images."""
 
 
 class ImageFolder(ImageDataset):
-    """Every picture in `path` and below it, decoded once to a cache in `root`.
+    """Every image in `path` and below it, decoded once to a cache in `root`.
 
-    Sub-folders are classes. `train` next to `test` (or else `val`) are taken as the splits, otherwise one
-    picture in ten is held out as test. `fit` is crop (center square) or resize (aspect ignored); `background`
-    lies under transparent pixels; broken pictures are an error, or with `skip_broken` left out and named in the log.
+    Sub-folders are classes. If there are folders `train` and `test` (or `val`), they are the splits; otherwise one
+    image in ten is held out as test. `fit` is crop (center square) or resize (aspect ignored); `background`
+    lies under transparent pixels; broken images are an error, or with `skip_broken` left out and named in the log.
     """
 
     def __init__(
@@ -45,98 +46,102 @@ class ImageFolder(ImageDataset):
     ) -> None:
         super().__init__(resolution, root, flip)
         if not path:
-            raise UserError("dataset.path is empty: set dataset.path=... to the folder that holds your pictures")
+            raise UserError("dataset.path is empty: set dataset.path=... to the folder that holds your images")
         if resolution < 1:
-            raise UserError(f"dataset.resolution={resolution} is no size for a picture: take 1 or more, such as 64")
+            raise UserError(f"dataset.resolution={resolution} is no image size: take 1 or more, such as 64")
         if channels not in (1, 3):
             raise UserError(f"dataset.channels={channels} is not possible: take 1 for gray or 3 for color")
         if fit not in ("crop", "resize"):
             raise UserError(f"dataset.fit={fit} is not known: take crop or resize")
         self.folder = Path(path).expanduser().absolute()
         self.channels = channels
-        self.view = ResizeOptions(resolution, channels, fit, color(background))
+        self.resize_options = ResizeOptions(resolution, channels, fit, parse_color(background))
         self.skip_broken = skip_broken
         self._left_out: dict[str, tuple[str, ...]] = {}
 
     @cached_property
     def files(self) -> dict[str, list[ImageFile]]:
-        """Each split's files sorted by name, listed once."""
-        return listed_splits(self.folder)
+        """The files of each split, sorted by name, listed once."""
+        return list_splits(self.folder)
 
     @cached_property
     def classes(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """Names of the sub-folders that hold pictures, sorted; None where pictures lie outside of them."""
+        """Sorted names of the sub-folders that hold images; None if there are images outside of sub-folders."""
         folders = {file.folder for files in self.files.values() for file in files}
-        names = sorted(shown(folder) for folder in folders if folder is not None)
+        names = sorted(printable_path(folder) for folder in folders if folder is not None)
         if names and None in folders:
             log.warning(
-                f"{shown(self.folder)} has pictures in sub-folders and others beside them, so there are no classes:"
-                " move them all into sub-folders if you want classes"
+                "%s has images in sub-folders and others beside them, so there are no classes:"
+                " move them all into sub-folders if you want classes",
+                printable_path(self.folder),
             )
         return tuple(names) if names and None not in folders else None
 
     def prepare(self) -> None:
-        """Decode both splits, or map them where an earlier run did; every UserError about the files is raised here."""
+        """Decode both splits, or open what an earlier run decoded; every UserError about the files is raised here."""
         for split in self.splits:
             self.split(split)
 
     def read(self, split: str) -> Split:
-        """The readable pictures in the order of their names, from the cache where it knows these files."""
+        """The readable images in the order of their names, from the cache if it was made of the same files."""
         files = self.files[split]
-        place = self.place(split)
-        decoded = stored(place, len(files))
+        place = self.cache_path(split)
+        decoded = read_cache(place, len(files), self.resize_options)
         if decoded is None or (decoded.broken and not self.skip_broken):  # they may have been mended since
-            broken = store(place, self.folder, [file.name for file in files], self.view)
-            self.judge(split, broken)
-            decoded = stored(place, len(files))
-            assert decoded is not None
+            broken = write_cache(place, self.folder, [file.name for file in files], self.resize_options)
+            self.check_broken(split, broken)
+            decoded = read_cache(place, len(files), self.resize_options)
+            if decoded is None:
+                raise UserError(f"{place} cannot be read back: check that disk, or set dataset.root=... to another")
         self._left_out[split] = tuple(decoded.broken)
         if decoded.broken:
-            every = shown(place.with_suffix(".json").absolute())
-            log.warning(f"Left out {self.counted(split, decoded.broken)}; all are named in {every}")
+            record = printable_path(place.with_suffix(".json").absolute())
+            log.warning("Left out %s; all are named in %s", self.describe_broken(split, decoded.broken), record)
         return Split(decoded.images, self.labels([file for file in files if file.name not in decoded.broken]))
 
-    def judge(self, split: str, broken: dict[str, str]) -> None:
-        """A UserError where there are broken pictures and they may not be left out, or nothing else is left."""
+    def check_broken(self, split: str, broken: dict[str, str]) -> None:
+        """UserError if there are broken images that may not be left out, or no others."""
         if len(broken) == len(self.files[split]):
             raise UserError(
-                f"Cannot read {self.counted(split, broken)}: replace them, or set dataset.path=... to another folder"
+                f"Cannot read {self.describe_broken(split, broken)}: replace them, or set dataset.path=... to another"
+                " folder"
             )
         if broken and not self.skip_broken:
             raise UserError(
-                f"Cannot read {self.counted(split, broken)}: replace or delete them, or set dataset.skip_broken=true"
-                " to leave them out"
+                f"Cannot read {self.describe_broken(split, broken)}: replace or delete them, or set"
+                " dataset.skip_broken=true to leave them out"
             )
 
-    def counted(self, split: str, broken: dict[str, str]) -> str:
-        """'2 of 100 train pictures in /folder, a.png (an empty file) and b.png (not a picture)'."""
-        named = [f"{brief(name)} ({reason})" for name, reason in islice(broken.items(), NAMED)]
-        if len(broken) > NAMED:
-            named.append(f"{len(broken) - NAMED:,} more")
+    def describe_broken(self, split: str, broken: dict[str, str]) -> str:
+        """'2 of 100 train images in /folder, a.png (an empty file) and b.png (not an image)'."""
+        named = [f"{short_name(name)} ({reason})" for name, reason in islice(broken.items(), MOST_NAMED)]
+        if len(broken) > MOST_NAMED:
+            named.append(f"{len(broken) - MOST_NAMED:,} more")
         names = " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
-        return f"{len(broken):,} of {len(self.files[split]):,} {split} pictures in {shown(self.folder)}, {names}"
+        return f"{len(broken):,} of {len(self.files[split]):,} {split} images in {printable_path(self.folder)}, {names}"
 
     def labels(self, files: Sequence[ImageFile]) -> np.ndarray | None:
-        """(N,) int64 places in `classes`."""
+        """(N,) int64 indices into `classes`."""
         if self.classes is None:
             return None
-        number = {name: place for place, name in enumerate(self.classes)}
-        return np.array([number[shown(file.folder or "")] for file in files], dtype=np.int64)
+        index = {name: number for number, name in enumerate(self.classes)}
+        return np.array([index[printable_path(file.folder or "")] for file in files], dtype=np.int64)
 
-    def place(self, split: str) -> Path:
-        """Where the decoded split is kept: another file whenever a picture or the view of it changes."""
-        digest = hashlib.blake2b(repr((CACHE_FORMAT, self.view, self.files[split])).encode(), digest_size=16)
-        return self.cache / f"{digest.hexdigest()}.{split}.npy"
+    def cache_path(self, split: str) -> Path:
+        """The file of the decoded split: another one whenever a file or the resize options change."""
+        content = (CACHE_FORMAT, self.resize_options, self.files[split])
+        digest = hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()
+        return self.cache / f"{digest}.{split}.npy"
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the cache's name, the classes and the pictures left out: no pixel is read again."""
+        """A hash of the cache's name, the classes and the images left out: no pixel is read again."""
         self.split(split)
-        what = (self.place(split).name, self.classes, self._left_out[split])
-        return hashlib.blake2b(repr(what).encode(), digest_size=16).hexdigest()
+        content = (self.cache_path(split).name, self.classes, self._left_out[split])
+        return hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()
 
 
-def color(background: Sequence[int] | str) -> tuple[int, int, int]:
-    """RGB of a name, '#rrggbb' or three numbers; a UserError where it is none of these."""
+def parse_color(background: Sequence[int] | str) -> tuple[int, int, int]:
+    """RGB from a name, '#rrggbb' or three numbers; UserError for anything else."""
     try:
         red, green, blue = ImageColor.getrgb(background)[:3] if isinstance(background, str) else background
         if all(isinstance(value, int) and 0 <= value <= 255 for value in (red, green, blue)):

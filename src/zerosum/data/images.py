@@ -1,4 +1,4 @@
-"""Sets of pictures, decoded once to uint8 and indexed a batch at a time."""
+"""Datasets of images, decoded once to uint8 arrays and read a batch at a time."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -12,17 +12,17 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.data.dataset import Batch
-from zerosum.errors import UserError
 from zerosum.drawing.grid import grid
-from zerosum.randomness import generator
+from zerosum.errors import UserError
 from zerosum.pixels import from_uint8
+from zerosum.randomness import generator
 
 SHARE_OF_DEVICE = 0.25
-"""A dataset up to this share of a GPU's free memory is kept there."""
+"""Images that need no more than this share of a GPU's free memory are kept on it."""
 
 
 class Split(NamedTuple):
-    """Decoded pictures of one split."""
+    """The decoded images of one split."""
 
     images: np.ndarray
     """(N, H, W, C) uint8, in memory or memory-mapped"""
@@ -31,10 +31,10 @@ class Split(NamedTuple):
 
 
 class ImageDataset(ABC):
-    """Pictures with official splits; a subclass says how a split is read.
+    """Images in splits; a subclass reads one split at a time.
 
-    `resolution` is height and width after reading; `root` is where files lie and where caches are kept;
-    `flip` mirrors each training picture left to right half of the time it is shown.
+    `resolution` is the height and width after reading; `root` is the folder of the files and the caches;
+    `flip` mirrors each training image left to right with probability 1/2 every time it is shown.
     """
 
     channels: int
@@ -55,7 +55,7 @@ class ImageDataset(ABC):
 
     @property
     def num_classes(self) -> int | None:
-        """None without labels."""
+        """None for data without labels."""
         return None if self.classes is None else len(self.classes)
 
     @property
@@ -65,15 +65,15 @@ class ImageDataset(ABC):
 
     @property
     def cache(self) -> Path:
-        """Where whatever is derived from this dataset is kept."""
+        """The folder of everything computed from this dataset."""
         return self.root / "cache"
 
     @abstractmethod
     def read(self, split: str) -> Split:
-        """Decode one split; a UserError says where it looked and how to get the files."""
+        """Decode one split; the UserError for missing files names the folder and how to get them."""
 
     def prepare(self) -> None:
-        """Decode the training split, or say what is missing."""
+        """Decode the training split; UserError if files are missing."""
         self.split("train")
 
     def split(self, name: str) -> Split:
@@ -91,7 +91,7 @@ class ImageDataset(ABC):
             yield torch.from_numpy(np.array(images[start : start + size])).permute(0, 3, 1, 2)
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the split's pixels and labels: what caches are keyed by."""
+        """A hash of the split's pixels and labels, part of the names of caches."""
         images, labels = self.split(split)
         digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=16)
         digest.update(np.ascontiguousarray(images).data)
@@ -99,7 +99,7 @@ class ImageDataset(ABC):
         return digest.hexdigest()
 
     def stream(self, seed: int, device: torch.device) -> "ShuffledImages":
-        """Training pictures in an order of `seed`."""
+        """Training images in an order given by `seed`."""
         return ShuffledImages(self.split("train"), seed, device, self.flip)
 
     def draw(self, samples: Tensor) -> Image.Image:
@@ -108,13 +108,13 @@ class ImageDataset(ABC):
 
 
 class ShuffledImages:
-    """Batches without replacement: position p of the stream is place p % N of epoch p // N's permutation."""
+    """Batches without replacement: position p of the stream is entry p % N of the permutation of epoch p // N."""
 
     def __init__(self, split: Split, seed: int, device: torch.device, flip: bool) -> None:
         self.seed = seed
         self.device = device
         self.flip = flip
-        self.images = on_device(split.images, device)
+        self.images = to_device(split.images, device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
         self._orders: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -122,31 +122,31 @@ class ShuffledImages:
         return len(self.images)
 
     def order(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """The permutation of an epoch and which of its places are mirrored."""
+        """The permutation of an epoch, and which of its entries are mirrored."""
         if epoch not in self._orders:
             random = generator(self.seed, epoch, "order")
             permutation = torch.randperm(len(self), generator=random)
             mirrored = torch.rand(len(self), generator=random) < 0.5
-            self._orders = {old: kept for old, kept in self._orders.items() if old == epoch - 1}
+            self._orders = {old: order for old, order in self._orders.items() if old == epoch - 1}
             self._orders[epoch] = (permutation, mirrored)
         return self._orders[epoch]
 
-    def places(self, index: int, size: int, shard: slice) -> tuple[Tensor, Tensor]:
+    def indices(self, index: int, size: int, shard: slice) -> tuple[Tensor, Tensor]:
         """Indices into the split, and which are mirrored, for the rows `shard` of a batch."""
         first = index * size
         start, stop = first + shard.start, first + shard.stop
         parts = []
         while start < stop:
-            epoch, place = divmod(start, len(self))
-            taken = min(stop - start, len(self) - place)
-            parts.append([kind[place : place + taken] for kind in self.order(epoch)])
+            epoch, entry = divmod(start, len(self))
+            taken = min(stop - start, len(self) - entry)
+            parts.append([part[entry : entry + taken] for part in self.order(epoch)])
             start += taken
-        permutation, mirrored = (torch.cat(kind) for kind in zip(*parts, strict=True))
+        permutation, mirrored = (torch.cat(part) for part in zip(*parts, strict=True))
         return permutation, mirrored
 
     def batch(self, index: int, size: int, shard: slice) -> Batch:
         """(B, C, H, W) in [-1, 1], channels last in memory."""
-        chosen, mirrored = self.places(index, size, shard)
+        chosen, mirrored = self.indices(index, size, shard)
         if isinstance(self.images, Tensor):
             chosen = chosen.to(self.device)
             pixels = self.images[chosen]
@@ -158,8 +158,8 @@ class ShuffledImages:
         return Batch(images, None if self.labels is None else self.labels[chosen.to(self.device)])
 
 
-def on_device(images: np.ndarray, device: torch.device) -> Tensor | np.ndarray:
-    """The pictures as a tensor where they fit, else the memory-mapped array that they are."""
+def to_device(images: np.ndarray, device: torch.device) -> Tensor | np.ndarray:
+    """The images as a tensor on `device` if they fit there, else the array, which may be memory-mapped."""
     if device.type == "cuda" and images.nbytes > SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
         return images
     if isinstance(images, np.memmap) and device.type != "cuda":

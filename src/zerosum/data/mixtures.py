@@ -1,4 +1,4 @@
-"""Gaussian mixtures in the plane: endless data whose density is known exactly."""
+"""Gaussian mixtures in the plane: endless data with an exactly known density."""
 
 import math
 
@@ -11,6 +11,7 @@ from zerosum.errors import UserError
 from zerosum.randomness import generator
 
 MOST_MODES = 10_000
+"""Drawing the density takes memory for each mode."""
 
 
 class GaussianMixture:
@@ -21,6 +22,8 @@ class GaussianMixture:
     samples_to_draw = 1024
 
     def __init__(self, means: Tensor, sigma: float) -> None:
+        if not 0 < sigma < math.inf:
+            raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
         self.means = means
         self.sigma = sigma
 
@@ -34,11 +37,11 @@ class GaussianMixture:
         return {"modes_in_all": len(self.means), "sigma": self.sigma}
 
     def prepare(self) -> None:
-        """Nothing to read."""
+        """There is nothing to read."""
 
-    def stream(self, seed: int, device: torch.device) -> "DrawnPoints":
-        """Batches drawn as a function of (seed, index)."""
-        return DrawnPoints(self, seed, device)
+    def stream(self, seed: int, device: torch.device) -> "SampledPoints":
+        """Batches that are functions of (seed, index)."""
+        return SampledPoints(self, seed, device)
 
     def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points (count, 2) and the indices of their modes (count,)."""
@@ -53,13 +56,13 @@ class GaussianMixture:
 
     def draw(self, samples: Tensor) -> Image.Image:
         """The samples over the true density."""
-        from zerosum.drawing.density import over_density  # matplotlib takes a second that pictures do without
+        from zerosum.drawing.density import draw_over_density  # matplotlib takes a second to import
 
-        return over_density(self.means, self.sigma, samples)
+        return draw_over_density(self.means, self.sigma, samples)
 
 
-def refuse_count(option: str, modes: int) -> None:
-    """A UserError where a mixture would have no modes, or more than a density can be drawn of."""
+def check_count(option: str, modes: int) -> None:
+    """UserError if a mixture would have no modes, or more than can be drawn."""
     if not 1 <= modes <= MOST_MODES:
         raise UserError(f"dataset.{option} makes {modes:,} modes: take 1 to {MOST_MODES:,}")
 
@@ -68,7 +71,7 @@ class Ring(GaussianMixture):
     """`modes` Gaussians on a circle (Metz et al. 2017, unrolled GANs: 8, radius 2, sigma 0.02)."""
 
     def __init__(self, modes: int = 8, radius: float = 2.0, sigma: float = 0.02) -> None:
-        refuse_count("modes", modes)
+        check_count("modes", modes)
         angles = torch.arange(modes) * (2 * math.pi / modes)
         super().__init__(radius * torch.stack([angles.cos(), angles.sin()], 1), sigma)
 
@@ -77,13 +80,13 @@ class Grid(GaussianMixture):
     """`side` x `side` Gaussians, `spacing` apart (Srivastava et al. 2017, VEEGAN: 25, spacing 2, sigma 0.05)."""
 
     def __init__(self, side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> None:
-        refuse_count("side", side**2)
+        check_count("side", side**2)
         ticks = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(torch.cartesian_prod(ticks, ticks), sigma)
 
 
-class DrawnPoints:
-    """A mixture's batches, each drawn whole from (seed, index)."""
+class SampledPoints:
+    """Batches of a mixture; each is sampled whole from (seed, index), then sharded."""
 
     def __init__(self, mixture: GaussianMixture, seed: int, device: torch.device) -> None:
         self.mixture = mixture

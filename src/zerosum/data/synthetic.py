@@ -1,4 +1,4 @@
-"""Pictures made on the spot, for tests and smoke runs."""
+"""Computed images, for tests and smoke runs."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from zerosum.data.images import ImageDataset, Split
 
 
 class Synthetic(ImageDataset):
-    """A bright square on dark noise; its quadrant is the class. A function of the split and the arguments alone."""
+    """Bright squares on dark noise, with the quadrant as class; a function of the split and the arguments alone."""
 
     classes = ("top left", "top right", "bottom left", "bottom right")
 
@@ -18,12 +18,12 @@ class Synthetic(ImageDataset):
         self.count = count
 
     def read(self, split: str) -> Split:
-        """`count` pictures of each split."""
-        draw = np.random.default_rng([self.splits.index(split), self.resolution, self.channels])
-        images = draw.integers(0, 64, (self.count, self.resolution, self.resolution, self.channels), dtype=np.uint8)
-        labels = draw.integers(0, 4, self.count)
+        """`count` images of each split."""
+        random = np.random.default_rng([self.splits.index(split), self.resolution, self.channels])
+        images = random.integers(0, 64, (self.count, self.resolution, self.resolution, self.channels), dtype=np.uint8)
+        labels = random.integers(0, 4, self.count)
         half = self.resolution // 2
-        side = draw.integers(half // 2, half, self.count)
+        side = random.integers(half // 2, half, self.count)
         for image, label, length in zip(images, labels, side, strict=True):
             top, left = half * (label // 2), half * (label % 2)
             image[top : top + length, left : left + length] += 160

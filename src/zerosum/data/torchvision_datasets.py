@@ -8,15 +8,16 @@ import torch
 from torch.nn.functional import interpolate, pad
 from torchvision import datasets
 
+from zerosum.data.idx_files import check_idx_files
 from zerosum.data.images import ImageDataset, Split
-from zerosum.errors import UserError
+from zerosum.errors import UserError, one_line
 
 
 class TorchvisionImages(ImageDataset):
     """A torchvision dataset with `data` and `targets` and the splits train and test.
 
-    `download` fetches what `root` lacks. Pictures up to 4 pixels smaller than `resolution` are padded with
-    black (28 to 32, as is usual for MNIST), others are resampled.
+    `download` fetches files that are missing in `root`. Images up to 4 pixels smaller than `resolution` are padded
+    with black (28 to 32, as is usual for MNIST), others are resampled.
     """
 
     source: ClassVar[type[Any]]
@@ -28,20 +29,24 @@ class TorchvisionImages(ImageDataset):
 
     def read(self, split: str) -> Split:
         """The official split, resized."""
-        stored = self.open(train=split == "train")
-        pixels = torch.as_tensor(stored.data).reshape(len(stored.data), *stored.data.shape[1:3], self.channels)
-        labels = np.asarray(stored.targets, dtype=np.int64)
-        return Split(np.ascontiguousarray(resized(pixels, self.resolution).numpy()), labels)
+        official = self.open(train=split == "train")
+        pixels = torch.as_tensor(official.data).reshape(len(official.data), *official.data.shape[1:3], self.channels)
+        labels = np.asarray(official.targets, dtype=np.int64)
+        return Split(np.ascontiguousarray(resize(pixels, self.resolution).numpy()), labels)
 
     def open(self, train: bool) -> Any:
-        """torchvision's object, downloaded where it is missing; a UserError says where it looked."""
+        """torchvision's object, downloaded if it is missing; the UserError names the folder."""
+        self.check_files(train)
         try:
             return self.source(self.root, train=train)
         except RuntimeError:
             return self.fetch(train)
 
+    def check_files(self, train: bool) -> None:
+        """UserError if files are there, but damaged in a way that torchvision does not notice."""
+
     def fetch(self, train: bool) -> Any:
-        """Download, or say how to get the files by hand."""
+        """Download the dataset; UserError says how to get the files by hand."""
         place = Path(self.root).absolute() / self.folder
         if not self.download:
             raise UserError(f"{self.name} is not in {place}: put its files there, or set dataset.download=true")
@@ -49,12 +54,12 @@ class TorchvisionImages(ImageDataset):
             return self.source(self.root, train=train, download=True)
         except (OSError, RuntimeError) as error:
             raise UserError(
-                f"{self.name} is not in {place} and could not be downloaded ({error}): put torchvision's files there,"
-                " or set dataset.root to the folder that has them"
+                f"{self.name} is not in {place} and could not be downloaded ({one_line(error)}): put torchvision's"
+                " files there, or set dataset.root to the folder that has them"
             ) from error
 
 
-def resized(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
+def resize(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
     """(N, H, W, C) uint8 to (N, resolution, resolution, C): padded with 0 by up to 4 pixels, else resampled."""
     missing = resolution - pixels.shape[1]
     if missing == 0:
@@ -62,30 +67,44 @@ def resized(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
     if 0 < missing <= 4:
         left = missing // 2
         return pad(pixels, (0, 0, left, missing - left, left, missing - left))
-    chunks = [resampled(chunk, resolution) for chunk in pixels.split(4096)]
+    chunks = [resample(chunk, resolution) for chunk in pixels.split(4096)]
     return torch.cat(chunks)
 
 
-def resampled(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
-    """Bilinear with antialiasing."""
+def resample(pixels: torch.Tensor, resolution: int) -> torch.Tensor:
+    """(N, H, W, C) uint8 to (N, resolution, resolution, C), bilinear with antialiasing."""
     planes = pixels.permute(0, 3, 1, 2).float()
     planes = interpolate(planes, (resolution, resolution), mode="bilinear", antialias=True, align_corners=False)
     return planes.round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
 
 
-class MNIST(TorchvisionImages):
-    """60,000 + 10,000 handwritten digits, 28x28 gray (LeCun et al. 1998)."""
+class IdxImages(TorchvisionImages):
+    """28x28 gray images in MNIST's four IDX files."""
 
     channels = 1
+
+    def check_files(self, train: bool) -> None:
+        """UserError naming the IDX file whose content does not fit."""
+        images, labels = (
+            Path(self.root) / self.folder / f"{'train' if train else 't10k'}-{content}-ubyte"
+            for content in ("images-idx3", "labels-idx1")
+        )
+        assert self.classes is not None
+        if images.is_file() and labels.is_file():
+            check_idx_files(images, labels, len(self.classes))
+
+
+class MNIST(IdxImages):
+    """60,000 + 10,000 handwritten digits, 28x28 gray (LeCun et al. 1998)."""
+
     classes = tuple("0123456789")
     source = datasets.MNIST
     folder = "MNIST/raw"
 
 
-class FashionMNIST(TorchvisionImages):
+class FashionMNIST(IdxImages):
     """60,000 + 10,000 pieces of clothing, 28x28 gray (Xiao et al. 2017)."""
 
-    channels = 1
     classes = tuple(datasets.FashionMNIST.classes)
     source = datasets.FashionMNIST
     folder = "FashionMNIST/raw"

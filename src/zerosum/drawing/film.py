@@ -1,4 +1,4 @@
-"""An animation of pictures."""
+"""Animates pictures of samples as a GIF."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 120, 3000
 
 
 def read_frames(frames: list[Path]) -> list[Image.Image]:
-    """The pictures that are PNG files, as they were drawn; whatever else lies beside them is left out."""
+    """The pictures that can be read as PNG files; others are left out with a warning."""
     pictures = []
     for frame in frames:
         try:
@@ -26,13 +26,13 @@ def read_frames(frames: list[Path]) -> list[Image.Image]:
 
 
 def shrink(picture: Image.Image, width: int) -> Image.Image:
-    """At most `width` pixels wide: a GIF of photographs grows fast."""
+    """The picture at most `width` pixels wide: a GIF of photographs grows fast."""
     factor = min(1.0, width / picture.width)
     return picture.resize((round(picture.width * factor), round(picture.height * factor)))
 
 
 def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) -> None:
-    """An endless GIF of the frames, resting on the last."""
+    """Save an endless GIF of the frames that rests on the last; nothing if fewer than two can be read."""
     pictures = [shrink(picture, width).quantize(colours) for picture in read_frames(frames)]
     if len(pictures) < 2:
         return

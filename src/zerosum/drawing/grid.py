@@ -1,4 +1,4 @@
-"""Grids of samples, with a caption a person can read."""
+"""Draws grids of samples and puts captions under them."""
 
 import math
 from pathlib import Path
@@ -11,11 +11,11 @@ from zerosum.files import save_whole
 from zerosum.pixels import to_uint8
 
 LONG_SIDE = 640
-"""Grids are magnified by a whole number up to about this many pixels."""
+"""Grids are magnified by a whole number, up to about this many pixels."""
 
 
 def grid(samples: Tensor, columns: int | None = None) -> Image.Image:
-    """Samples (N, C, H, W) in [-1, 1], row by row, as near to a square as N allows."""
+    """Samples (N, C, H, W) in [-1, 1], row by row, in about as many rows as columns."""
     columns = columns or math.ceil(math.sqrt(len(samples)))
     scale = max(1, LONG_SIDE // (columns * samples.shape[3]))
     pixels = to_uint8(samples.cpu()).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
@@ -23,7 +23,7 @@ def grid(samples: Tensor, columns: int | None = None) -> Image.Image:
     return Image.fromarray(sheet.permute(1, 2, 0).contiguous().numpy())
 
 
-def captioned(picture: Image.Image, caption: str) -> Image.Image:
+def add_caption(picture: Image.Image, caption: str) -> Image.Image:
     """The picture over one line of text, black on white."""
     size = max(12, min(22, picture.width // 30))
     font = ImageFont.load_default(size)
@@ -34,13 +34,13 @@ def captioned(picture: Image.Image, caption: str) -> Image.Image:
 
 
 def as_picture(pixels: Tensor) -> Image.Image:
-    """(1 or 3, H, W) uint8 as a gray or RGB picture, at its own size."""
+    """(1 or 3, H, W) uint8 as a gray or RGB picture of the same size."""
     array = pixels.permute(1, 2, 0).cpu().contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def stack(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures one above the other, on white."""
+    """The pictures one above the other, on white."""
     sheet = Image.new("RGB", (max(each.width for each in pictures), sum(each.height for each in pictures)), "white")
     top = 0
     for picture in pictures:
@@ -50,5 +50,5 @@ def stack(pictures: list[Image.Image]) -> Image.Image:
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """A PNG file, whole or not at all."""
+    """Save a PNG file as a whole or not at all."""
     save_whole(path, lambda partial: picture.save(partial, "PNG"))
