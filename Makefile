@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install train test lint types check clean
+.PHONY: help install train test slow lint types check clean
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
 
@@ -17,6 +17,9 @@ train: install  ## train a DCGAN on handwritten digits (no download, 3 CPU minut
 
 test: install  ## the fast test suite
 	$(BIN)/python -m pytest -n 2
+
+slow: install  ## the tests that take minutes
+	$(BIN)/python -m pytest -n 2 -m slow
 
 lint: install  ## style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
