@@ -28,6 +28,7 @@ def fake_run(
     regularizer: dict[str, Any] | None = None,
     typed: tuple[str, ...] | None = None,
     choices: dict[str, Any] | None = None,
+    name: str | None = None,
     **keys: Any,
 ) -> Path:
     """A run measured every 1,000 images and 2 minutes; `typed` on the command line, or trained from Python if None."""
@@ -35,10 +36,10 @@ def fake_run(
     config: dict[str, Any] = {
         "loss": {"_target_": f"zerosum.gan.losses.{loss}"},
         "regularizer": regularizer or {},
-        "callbacks": {"samples": {"folder": str(folder), "title": folder.name}},
+        "callbacks": {"samples": {"folder": str(folder), "title": name or folder.name}},
         "logger": {"csv": {"folder": str(folder)}},
         "dataset": {"root": str(folder.parent / f"data{seed}")},
-        "run": {"images": 1000 * (len(fids) - 1), "name": folder.name, "folder": str(folder)},
+        "run": {"images": 1000 * (len(fids) - 1), "name": name or folder.name, "folder": str(folder)},
         "seed": seed,
         "resume": None,
         "data": {"sample_shape": [1, 8, 8], "num_classes": None},

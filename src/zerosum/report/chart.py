@@ -22,6 +22,8 @@ LINE_STYLES = ("-", "--", "-.", (0, (1, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH = 11.0
 """Width of the figure, in inches"""
+LONGEST_LINE = 165
+"""Characters that fit into the width"""
 LOG_RATIO = 30
 """Positive values whose largest is more than this many times the smallest are drawn on a logarithmic axis"""
 FLOOR_LABEL = "floor: real data instead of samples"
@@ -35,7 +37,7 @@ def save_chart(path: Path, curves: list[Curve], value: str, floor: float | None,
 
 def make_figure(curves: list[Curve], value: str, floor: float | None, explanation: str) -> Figure:
     """Title and explanation, two panels side by side, the legend below them; heights are in inches."""
-    subtitle = textwrap.wrap(f"{explain_lines(curves)} {explanation}", 165)
+    subtitle = textwrap.wrap(f"{explain_lines(curves)} {explanation}", LONGEST_LINE, max_lines=8, placeholder=" …")
     columns = legend_columns(curves)
     rows = math.ceil((len(curves) + (floor is not None)) / columns)
     panels = 4.2 if has_bands(curves) else 5.6
@@ -116,5 +118,6 @@ def set_scale(axes: Axes, curves: list[Curve], floor: float | None) -> None:
 
 
 def escape(text: str) -> str:
-    """Text without control characters, in which matplotlib reads no formulas."""
-    return printable(text).replace("$", r"\$")
+    """A line of at most LONGEST_LINE printable characters, in which matplotlib reads no formulas."""
+    line = printable(text)
+    return (line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…").replace("$", r"\$")

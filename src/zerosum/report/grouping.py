@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from zerosum.report.measured_runs import MeasuredRun
-from zerosum.report.run_names import format_key, name_runs
+from zerosum.report.run_names import format_key, format_value, name_runs
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ def group_by_setting(runs: list[MeasuredRun], names: list[str] | None = None) ->
     """The settings in the order of their first runs, and what their names leave out because all share it.
 
     With `names`, config keys, a row is named by their values and rows are sorted by name: a sweep orders its folders
-    by job number.
+    by job number. A name that several settings have is followed by the folder of the first run.
     """
     groups = group(runs)
     firsts = [members[0] for members in groups]
@@ -31,8 +31,9 @@ def group_by_setting(runs: list[MeasuredRun], names: list[str] | None = None) ->
         row_names, shared = name_runs(firsts)
     else:
         row_names, shared = [", ".join(format_key(run, key) for key in names) for run in firsts], ""
+    row_names = [name or format_value(run.config["run"]["name"]) for name, run in zip(row_names, firsts, strict=True)]
     settings = [
-        Setting(name if name and row_names.count(name) == 1 else make_unique(name, members[0]), members)
+        Setting(name if row_names.count(name) == 1 else f"{name} ({members[0].folder.name})", members)
         for name, members in zip(row_names, groups, strict=True)
     ]
     return (sorted(settings, key=lambda setting: setting.name) if names else settings), shared
@@ -48,8 +49,3 @@ def group(runs: list[MeasuredRun]) -> list[list[MeasuredRun]]:
         else:
             same.append(run)
     return groups
-
-
-def make_unique(name: str, run: MeasuredRun) -> str:
-    """A name that several settings have, with the folder of the first run; the run's own name if there is none."""
-    return f"{name} ({run.folder.name})" if name else str(run.config["run"]["name"])

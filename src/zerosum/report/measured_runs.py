@@ -1,5 +1,6 @@
 """Read measured runs from their folders, and check that their values may stand in one table."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ RUN_FILES = ("config.yaml", "metrics.json", "console.log")
 
 INDEPENDENT_KEYS = {"seed", "resume", "resume_force", "trusted", "objective", "run.folder", "run.name", "dataset.root"}
 """Keys of the config that may differ within a setting: only the seed of them changes results."""
+
+LARGEST_NUMBER = 1e100
+"""Larger finite numbers overflow the chart's axes."""
 
 BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """Errors that reading a damaged file raises."""
@@ -131,18 +135,35 @@ def read_run(folder: Path) -> MeasuredRun:
         check_command(config.get("command"))
         path = folder / "metrics.json"
         record = read_record(path)
+        check_numbers(record)
     except BROKEN as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else one_line(error)
         raise UserError(f"{path} is damaged ({reason}): train the run again, or leave its folder out") from error
     return MeasuredRun(folder, config, record)
 
 
+def check_numbers(record: Record) -> None:
+    """ValueError if a number is too large to be drawn, or a metric's reason is not text."""
+    for measurement in (*record.history, record.best):
+        numbers = [
+            *measurement.values.values(),
+            *(record.floor or {}).values(),
+            measurement.images,
+            measurement.minutes,
+        ]
+        if any(LARGEST_NUMBER < abs(number) < math.inf for number in numbers):
+            raise ValueError(f"a number is larger than {LARGEST_NUMBER:g}")
+        if not all(isinstance(reason, str) for reason in (measurement.card.run.get("left_out") or {}).values()):
+            raise ValueError("left_out gives no reasons")
+
+
 def check_command(command: Any) -> None:
     """ValueError if it is not what train.py stores: nothing, or lists of overrides and choices."""
     if not command:
         return
-    if not isinstance(command["overrides"], list) or not isinstance(command["choices"], dict):
-        raise ValueError("its command is no list of overrides with the choices made")
+    kinds = {"overrides": list, "choices": dict}
+    if not isinstance(command, dict) or not all(isinstance(command.get(key), kind) for key, kind in kinds.items()):
+        raise ValueError("its command has no list of overrides and choices")
 
 
 def shared_protocol(runs: list[MeasuredRun]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """One table of a sweep, from what its jobs left."""
 
+from fake_runs import fake_run, table_rows
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
-from test_comparison import fake, rows
 
 from zerosum.commands.sweeps import SweepTable
 
@@ -12,25 +12,22 @@ def sweep(folder):
 
 
 def test_seeds_share_a_row_that_the_given_keys_name_and_failures_are_counted(tmp_path, capsys):
-    fake(tmp_path / "0_job", "Hinge", 0, (50.0, 9.0))
-    fake(tmp_path / "1_job", "Hinge", 1, (50.0, 7.0))
-    fake(tmp_path / "2_job", "Minimax", 0, (50.0, 5.0))
+    fake_run(tmp_path / "0_job", "Hinge", 0, (50.0, 9.0))
+    fake_run(tmp_path / "1_job", "Hinge", 1, (50.0, 7.0))
+    fake_run(tmp_path / "2_job", "Minimax", 0, (50.0, 5.0))
     (tmp_path / "3_job").mkdir()
     (tmp_path / "3_job" / "console.log").touch()
     SweepTable(["loss._target_"], "Losses").on_multirun_end(sweep(tmp_path))
-    text = (tmp_path / "table.md").read_text()
-    assert [row[:4] for row in rows(text)] == [
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert [row[:4] for row in table_rows(text)] == [
         ["Hinge", "2", "best", "8 (7 to 9)"],
         ["Hinge", "2", "last", "8 (7 to 9)"],
         ["Minimax", "1", "best", "5"],
         ["Minimax", "1", "last", "5"],
         ["floor", "", "", "1"],
     ]
-    assert (
-        text.startswith("# Losses\n")
-        and "Failed, and left out: 1" in text
-        and "![fid over training](table.png)" in text
-    )
+    assert text.startswith("# Losses\n") and "Failed, and left out: 1" in text
+    assert "![fid over training](table.png)" in text
     assert (tmp_path / "table.png").stat().st_size > 10_000
     assert text in capsys.readouterr().out
 
@@ -49,7 +46,14 @@ def test_a_sweep_with_nothing_measured_ends_with_a_sentence(tmp_path, capsys):
 
 def test_the_table_is_there_although_a_job_failed(tmp_path, capsys):
     """Hydra raises the first job's failure and never says that the sweep has ended."""
-    fake(tmp_path / "0_job")
+    fake_run(tmp_path / "0_job")
     SweepTable(["run.name"], "Half").on_job_end(sweep(tmp_path), JobReturn(status=JobStatus.FAILED))
-    assert rows((tmp_path / "table.md").read_text())[0][:2] == ["0_job", "1"]
+    assert table_rows((tmp_path / "table.md").read_text(encoding="utf-8"))[0][:2] == ["0_job", "1"]
     assert "table.md" in capsys.readouterr().out
+
+
+def test_only_the_first_process_of_a_job_writes(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    fake_run(tmp_path / "0_job")
+    SweepTable(["run.name"], "Table").on_job_end(sweep(tmp_path), JobReturn(status=JobStatus.COMPLETED))
+    assert not (tmp_path / "table.md").exists()
