@@ -1,4 +1,4 @@
-"""Combinations of parts that work alone but mean nothing together are refused before training, with the reason."""
+"""Refuses, before training, combinations of parts that work alone but not together, each with the reason."""
 
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
@@ -7,17 +7,22 @@ from zerosum.errors import UserError
 from zerosum.gan.augment import ADA, ImageAugmentation
 from zerosum.gan.gan import GAN
 from zerosum.gan.regularizers import Clip, Consistency, GradientPenalty
+from zerosum.gan.unrolled import check_optimizer
+from zerosum.models.blocks import MinibatchDiscrimination
 
 
 def check_compatible(gan: GAN, sample_shape: tuple[int, ...]) -> None:
-    """Raise a UserError for the first rule that the game breaks."""
-    penalties_need_single_images(gan)
-    clipping_needs_the_weights_themselves(gan)
-    ada_needs_the_sign_of_the_logits(gan)
-    augmentations_need_images(gan, sample_shape)
+    """UserError for the first rule that the game breaks."""
+    check_gradient_penalties(gan)
+    check_weight_clipping(gan)
+    check_adaptive_augmentation(gan)
+    check_image_augmentations(gan, sample_shape)
+    check_accumulation(gan)
+    if gan.game.unroll:
+        check_unrolling(gan)
 
 
-def penalties_need_single_images(gan: GAN) -> None:
+def check_gradient_penalties(gan: GAN) -> None:
     """Gulrajani et al. 2017, section 4: with batch norm D is not a function of one image."""
     normalized = any(isinstance(layer, _BatchNorm) for layer in gan.discriminator.modules())
     for name, term in gan.regularizers.items():
@@ -28,33 +33,62 @@ def penalties_need_single_images(gan: GAN) -> None:
             )
 
 
-def clipping_needs_the_weights_themselves(gan: GAN) -> None:
+def check_weight_clipping(gan: GAN) -> None:
     """Spectral norm undoes any change of scale."""
     normalized = any(is_parametrized(layer, "weight") for layer in gan.discriminator.modules())
-    if normalized and any(isinstance(term, Clip) for term in gan.regularizers.values()):
+    if normalized and clips_weights(gan):
         raise UserError(
             "regularizer clip bounds weights that spectral norm then divides by their norm, so it does nothing: leave"
             " out one of the two"
         )
 
 
-def ada_needs_the_sign_of_the_logits(gan: GAN) -> None:
+def clips_weights(gan: GAN) -> bool:
+    """Whether D's weights are clipped after each step."""
+    return any(isinstance(term, Clip) for term in gan.regularizers.values())
+
+
+def check_adaptive_augmentation(gan: GAN) -> None:
     """Karras et al. 2020, equation 1: r_t = E sign(D(x)), where 0 separates real from fake."""
     if isinstance(gan.augment, ADA) and gan.augment.target is not None and not gan.loss.zero_separates:
         raise UserError(
-            f"augment=ada is steered by the sign of D's logits, and with {type(gan.loss).__name__} 0 does not separate"
-            " real from fake: use augment=diffaugment, augment.target=null, or a loss like nonsat or hinge"
+            f"augment=ada follows the sign of D's logits, and with this {type(gan.loss).__name__} the logit 0 does not"
+            " separate real from fake: use augment=diffaugment, augment.target=null, or a loss like nonsat or hinge"
         )
 
 
-def augmentations_need_images(gan: GAN, sample_shape: tuple[int, ...]) -> None:
+def check_image_augmentations(gan: GAN, sample_shape: tuple[int, ...]) -> None:
     """Points have no colors and no pixels to move."""
-    augmentations = [
-        gan.augment,
-        *(term.augment for term in gan.regularizers.values() if isinstance(term, Consistency)),
-    ]
-    if len(sample_shape) != 3 and any(isinstance(each, ImageAugmentation) for each in augmentations):
+    augmentations = [term.augment for term in gan.regularizers.values() if isinstance(term, Consistency)]
+    if len(sample_shape) != 3 and any(isinstance(each, ImageAugmentation) for each in [gan.augment, *augmentations]):
         raise UserError(
             f"these augmentations change images (C, H, W), this dataset has shape {tuple(sample_shape)}: use"
             " augment=instance_noise or none, and no consistency"
         )
+
+
+def check_accumulation(gan: GAN) -> None:
+    """Minibatch discrimination sums over the batch, so a part of a batch has another scale than the whole."""
+    layers = gan.discriminator.modules()
+    if gan.training_settings.accumulate > 1 and any(isinstance(layer, MinibatchDiscrimination) for layer in layers):
+        raise UserError(
+            "model.minibatch_discrimination compares all images of a batch, and training.accumulate splits it: use"
+            " model.minibatch_stddev, which compares groups of four, or training.accumulate=1"
+        )
+
+
+def check_unrolling(gan: GAN) -> None:
+    """Whether the steps of D that G looks ahead are those that D would make."""
+    options = {
+        f"training.accumulate={gan.training_settings.accumulate}": gan.training_settings.accumulate > 1,
+        f"training.clip={gan.training_settings.clip}": gan.training_settings.clip is not None,
+        "regularizer clip": clips_weights(gan),
+    }
+    for option, is_set in options.items():
+        if is_set:
+            raise UserError(
+                f"game.unroll={gan.game.unroll} looks ahead by plain steps of D, and {option} changes D's steps: leave"
+                " out one of the two"
+            )
+    if gan.make_optimizers is not None:
+        check_optimizer(gan.make_optimizers.discriminator(gan.discriminator.parameters()))

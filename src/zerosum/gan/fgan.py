@@ -22,7 +22,7 @@ class Divergence(NamedTuple):
     activation: Callable[[Tensor], Tensor]
     """g(v), increasing, so that a large logit says real for every divergence."""
     conjugate: Callable[[Tensor], Tensor]
-    """f*(g(v)) in one: apart, g rounds to the edge of the domain of f*, where f* or its gradient is infinite."""
+    """f*(g(v)), composed: g alone may round to the edge of the domain of f*, where f* or its gradient is infinite."""
 
 
 # Nowozin et al. 2016, tables 2 and 6, each with its f(u). Where exp would overflow, it is continued by its tangent:
@@ -65,7 +65,7 @@ def alpha_above_one(alpha: float) -> Divergence:
 
     def conjugate(v: Tensor) -> Tensor:
         base = ((alpha - 1) * v + 1).relu()
-        # Each branch is kept out of the other's gradient: beside the tangent's slope, 1e9, float32 would lose it.
+        # A sum of both branches would lose the gradient in float32 beside the tangent's slope of up to 1e9.
         exact = base.clamp(max=largest).pow(power)
         tangent = largest**power + power * largest ** (power - 1) * (base.clamp(min=largest) - largest)
         return (torch.where(base <= largest, exact, tangent) - 1) / alpha
@@ -94,7 +94,7 @@ def log_softplus(x: Tensor) -> Tensor:
 
 
 def divergence_of(name: str, alpha: float | None) -> Divergence:
-    """The row of that name; `alpha` is the order of the one named alpha, 0.5 if null."""
+    """The row of that name; `alpha` is the order of `divergence=alpha`, 0.5 if null."""
     if name == "alpha":
         return alpha_divergence(0.5 if alpha is None else alpha)
     if name not in DIVERGENCES:
@@ -106,10 +106,10 @@ def divergence_of(name: str, alpha: float | None) -> Divergence:
 
 
 class FGAN:
-    """D raises the bound on the divergence; G takes the practical cost or, saturating, descends the bound.
+    """D raises the bound on the divergence; G descends the practical loss or, with `saturating`, the bound itself.
 
-    Nowozin et al. 2016. `divergence` is a key of DIVERGENCES or "alpha"; `alpha` is the latter's order, 0.5 if null
-    (twice hellinger), refused for the others.
+    Nowozin et al. 2016. `divergence` is a key of DIVERGENCES or "alpha"; `alpha` is the order of the latter alone, 0.5
+    if null, which is twice hellinger.
     """
 
     paired: ClassVar[bool] = False
@@ -120,7 +120,7 @@ class FGAN:
 
     @property
     def zero_separates(self) -> bool:
-        """Whether the logit 0 says p = q: the ratio p/q that a logit v says is (f* o g)'(v) / g'(v)."""
+        """Whether the logit 0 means p = q: the optimal logit v where the ratio is p/q has (f* o g)'(v) = p/q g'(v)."""
         with torch.enable_grad():
             v = torch.zeros((), dtype=torch.float64, requires_grad=True)
             slopes = [torch.autograd.grad(curve(v), v)[0] for curve in (self.conjugate, self.activation)]

@@ -1,6 +1,6 @@
-"""Adversarial losses on logits, each with its equation; `ls conf/loss` is the list. f-divergences are in `fgan.py`.
+"""Adversarial losses on logits, each with its equation; `fgan.py` has the f-divergences.
 
-D(x) = sigmoid(logit) where a loss has probabilities; otherwise the logit is the critic's value itself.
+D(x) = sigmoid(logit) where a loss has probabilities; otherwise D(x) is the logit itself.
 Each loss keeps the factors of its paper. The 1/2 of Goodfellow's tutorial (2016, section 3.2) makes
 minimax zero-sum; it halves the learning rate of plain SGD and nothing else under Adam.
 Written with softplus(t) = log(1 + exp(t)): -log D = softplus(-logit), -log(1 - D) = softplus(logit).
@@ -16,14 +16,14 @@ from zerosum.errors import UserError
 
 
 class AdversarialLoss(Protocol):
-    """Costs of the two players, from logits of shape (B,) to a scalar."""
+    """The losses of the two players, from logits of shape (B,) to a scalar."""
 
     paired: ClassVar[bool]
-    """Whether the generator's cost needs the real logits too"""
+    """Whether the generator's loss needs the real logits too"""
 
     @property
     def zero_separates(self) -> bool:
-        """Whether the logit 0 lies between real and fake: ADA and accuracies read signs."""
+        """Whether the best logit (if paired, real - fake) has the sign of log(p_data / p_model); ADA reads it."""
         ...
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class AdversarialLoss(Protocol):
 
 
 EXACT_UP_TO = 20.0
-"""Where `exponential` leaves exp: exp(20) = 5e8, a density ratio that no batch can show."""
+"""`exponential` equals exp up to here; exp(20) = 5e8 is a density ratio that no batch can show."""
 
 
 def tempered(x: Tensor) -> Tensor:
@@ -50,8 +50,8 @@ def exponential(x: Tensor) -> Tensor:
     return tempered(x).exp()
 
 
-def real_smoothing(smooth: float | Sequence[float]) -> float:
-    """The one-sided smoothing in [0, 0.5), or a UserError that says why not."""
+def check_smoothing(smooth: float | Sequence[float]) -> float:
+    """UserError unless `smooth` is one number in [0, 0.5), which is returned."""
     if not isinstance(smooth, int | float):
         raise UserError(
             f"smooth={list(smooth)}: one number, for real targets of 1 - smooth; fake targets stay 0. "
@@ -74,13 +74,17 @@ def cross_entropy(real: Tensor, fake: Tensor, smooth: float = 0.0) -> Tensor:
 
 
 class CrossEntropyDiscriminator:
-    """D as a classifier of real against fake, the half that the two games of Goodfellow et al. 2014 share."""
+    """D classifies real against fake, as in both games of Goodfellow et al. 2014."""
 
     paired: ClassVar[bool] = False
-    zero_separates: ClassVar[bool] = True
 
     def __init__(self, smooth: float | Sequence[float] = 0.0) -> None:
-        self.smooth = real_smoothing(smooth)
+        self.smooth = check_smoothing(smooth)
+
+    @property
+    def zero_separates(self) -> bool:
+        """Smoothing lowers the optimal D at p_data = p_model to (1 - smooth) / 2."""
+        return self.smooth == 0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """J_D = -1/2 E log D(x) - 1/2 E log(1 - D(G(z))), real targets 1 - smooth."""
@@ -88,15 +92,15 @@ class CrossEntropyDiscriminator:
 
 
 class Minimax(CrossEntropyDiscriminator):
-    """Zero-sum game, J_G = -J_D: saturates where D is sure of the fakes (Goodfellow 2016, equation 10)."""
+    """Zero-sum game, J_G = -J_D: the gradient vanishes where D is sure of the fakes (Goodfellow 2016, equation 10)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """J_G = -J_D; without `real`, less the term in D(x), whose gradient in G is zero."""
+        """J_G = -J_D; without `real`, the term in D(x) is left out, as its gradient in G is zero."""
         return -0.5 * softplus(fake).mean() if real is None else -self.discriminator(real, fake)
 
 
 class NonSaturating(CrossEntropyDiscriminator):
-    """G maximizes the probability that D errs, so its gradient lives when D wins (Goodfellow 2016, equation 13)."""
+    """G maximizes the probability that D errs, so it has a gradient where D wins (Goodfellow 2016, equation 13)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """J_G = -1/2 E log D(G(z))."""
@@ -106,7 +110,7 @@ class NonSaturating(CrossEntropyDiscriminator):
 class MaximumLikelihood:
     """G descends KL(data, model) in expectation while D is optimal (Goodfellow 2016, section 3.2.4).
 
-    There exp(logit) = p_data / p_model weighs the samples. exp is continued by its tangent from logit 20 on.
+    There exp(logit) = p_data / p_model weighs the samples. From logit 20 on exp is continued by its tangent.
     """
 
     paired: ClassVar[bool] = False
@@ -162,9 +166,9 @@ class Hinge:
 
 
 class Wasserstein:
-    """The earth mover's distance, if D is held 1-Lipschitz (Arjovsky et al. 2017, equations 2 and 3).
+    """The earth mover's distance, if D is 1-Lipschitz (Arjovsky et al. 2017, equations 2 and 3).
 
-    Holding it is a regularizer's task: `clip` is the original, `gradient_penalty` WGAN-GP. Without one J_D has no
+    A regularizer must keep it so, `clip` as in the original or `gradient_penalty` as in WGAN-GP; without one J_D has no
     minimum.
     """
 
@@ -181,9 +185,9 @@ class Wasserstein:
 
 
 class Relativistic:
-    """Each real sample against one fake: which is more real? (Jolicoeur-Martineau 2018, RSGAN; R3GAN, 2024).
+    """D says which of a real sample and a fake is real (Jolicoeur-Martineau 2018, RSGAN; R3GAN, 2024).
 
-    `real` and `fake` are paired by position, so they have one length.
+    `real` and `fake` are paired by position, so they have the same length.
     """
 
     paired: ClassVar[bool] = True
@@ -200,7 +204,7 @@ class Relativistic:
 
 
 class RelativisticAverage:
-    """Each sample against the mean of the other side's batch (Jolicoeur-Martineau 2018, RaSGAN)."""
+    """Each sample against the mean logit of the other side's batch (Jolicoeur-Martineau 2018, RaSGAN)."""
 
     paired: ClassVar[bool] = True
     zero_separates: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Whether the discriminator memorizes its training images."""
+"""Measures whether the discriminator memorizes its training images."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from zerosum.data.dataset import Batch
 from zerosum.data.images import ImageDataset, Split
 from zerosum.gan.gan import GAN
+from zerosum.gan.unrolled import weights_with_cloned_buffers
 from zerosum.pixels import from_uint8
 from zerosum.randomness import generator
 from zerosum.training.callbacks.schedule import data_of, is_due, log_metrics
@@ -20,9 +21,9 @@ class Overfitting(Callback):
 
     `overfitting/gap` is the mean logit on training images less that on held-out ones; `overfitting/r_v` is the gap
     over the distance of training images from fakes, and `overfitting/r_t` is E sign(D) on training images: Karras et
-    al. 2020, ADA, equation 1, where 0 is no overfitting and 1 is a D that knows its images. The same `count` images are
-    used each time, in batches as large as D's own, and D does not change by it. A model without a discriminator, or a
-    dataset without held-out images, has nothing to compare.
+    al. 2020, ADA, equation 1, where 0 means no overfitting and 1 a D that knows its images. The same `count` images are
+    used each time, in batches of the training's size, and D stays as it is. Nothing is logged for a model without a
+    discriminator or a dataset without held-out images.
     """
 
     def __init__(self, every: int = 10_000, count: int = 256) -> None:
@@ -31,7 +32,7 @@ class Overfitting(Callback):
         self.real: dict[str, Batch] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
-        """Choose the images."""
+        """Choose the images to compare."""
         dataset = data_of(trainer).dataset
         comparable = isinstance(dataset, ImageDataset) and "test" in dataset.splits and isinstance(pl_module, GAN)
         if trainer.is_global_zero and comparable:
@@ -51,7 +52,7 @@ class Overfitting(Callback):
 
     @torch.no_grad()
     def values(self, gan: GAN, batch_size: int) -> dict[str, float]:
-        """Current values."""
+        """The values to log now."""
         train = self.real["train"]
         fakes = Batch(gan.sample(range(len(train.images)), train.condition), train.condition)
         sides = {"train": train, "held_out": self.real["test"], "fake": fakes}
@@ -67,11 +68,10 @@ class Overfitting(Callback):
 
 def undisturbed_logits(gan: GAN, batch: Batch, batch_size: int) -> Tensor:
     """Training-mode logits with cloned buffers, so that batch-norm statistics do not change."""
-    weights = {**dict(gan.discriminator.named_parameters()), **dict(gan.discriminator.named_buffers())}
     logits = []
     for start in range(0, len(batch.images), batch_size):
         rows = slice(start, start + batch_size)
-        copies = {name: tensor.clone() for name, tensor in weights.items()}
+        weights = weights_with_cloned_buffers(gan.discriminator)
         condition = None if batch.condition is None else batch.condition[rows]
-        logits.append(gan.score(batch.images[rows], condition, copies).logits)
+        logits.append(gan.score(batch.images[rows], condition, weights).logits)
     return torch.cat(logits)

@@ -1,4 +1,4 @@
-"""Layers that any discriminator may have."""
+"""Layers for any discriminator."""
 
 import math
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 KERNELS = 16
-"""Measures of nearness that minibatch discrimination learns."""
+"""How many measures of nearness minibatch discrimination learns"""
 
 
-def spectrally_normalized(network: nn.Module) -> nn.Module:
-    """Every weight divided by its largest singular value (Miyato et al. 2018), by torch's parametrization."""
+def normalize_spectrally(network: nn.Module) -> nn.Module:
+    """Divide every weight by its largest singular value (Miyato et al. 2018), by torch's parametrization."""
     for layer in list(network.modules()):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             spectral_norm(layer)
@@ -19,10 +19,10 @@ def spectrally_normalized(network: nn.Module) -> nn.Module:
 
 
 class MinibatchStandardDeviation(nn.Module):
-    """Appends the batch's mean deviation as one more feature (Karras et al. 2018, PGGAN, section 3).
+    """Appends the mean standard deviation over the batch as one more feature (Karras et al. 2018, PGGAN, section 3).
 
-    Over groups of `group` neighbours, so that it depends neither on how large the batch is nor on how many processes
-    share it.
+    Over groups of `group` neighbours, so that it depends neither on the size of the batch nor on the number of
+    processes.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -40,10 +40,10 @@ class MinibatchStandardDeviation(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Appends how near the rest of the batch is, in `kernels` learned measures (Salimans et al. 2016, section 3.2).
+    """Appends the nearness to the rest of the batch by `kernels` learned measures (Salimans et al. 2016, section 3.2).
 
     M_i = f(x_i) T of shape (kernels, dimensions); c_b(x_i, x_j) = exp(-|M_ib - M_jb|_1); o_b(x_i) = sum over j of
-    c_b(x_i, x_j), the sample itself left out.
+    c_b(x_i, x_j) without the sample itself.
     """
 
     def __init__(self, features: int, kernels: int = KERNELS, dimensions: int = 8) -> None:
@@ -60,7 +60,7 @@ class MinibatchDiscrimination(nn.Module):
 
 
 def logit_head(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrimination: bool) -> nn.Sequential:
-    """The end of a discriminator: features (B, *shape) to (B, 1), by way of the minibatch layers that are wanted."""
+    """The end of a discriminator: features (B, *shape) to (B, 1), through the minibatch layers if chosen."""
     channels, *places = shape
     layers: list[nn.Module] = [MinibatchStandardDeviation()] if minibatch_stddev else []
     features = math.prod([channels + minibatch_stddev, *places])

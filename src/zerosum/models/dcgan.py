@@ -1,4 +1,4 @@
-"""DCGAN, Radford et al. 2016: strided convolutions, batch norm, no pooling, no hidden dense layers."""
+"""DCGAN (Radford et al. 2016): strided convolutions, batch norm, no pooling, no hidden dense layers."""
 
 import itertools
 import math
@@ -6,18 +6,18 @@ import math
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
-from zerosum.models.blocks import logit_head, spectrally_normalized
+from zerosum.models.blocks import logit_head, normalize_spectrally
 from zerosum.models.networks import Scores
 
 
 def widths(sample_shape: tuple[int, ...], base_channels: int) -> list[int]:
-    """Channels at 4x4, 8x8, ... up to half the resolution: halved at every doubling, ending in `base_channels`."""
+    """Channels at 4x4, 8x8, ... up to half the resolution: halved at each doubling, down to `base_channels`."""
     if len(sample_shape) != 3:
-        raise UserError(f"dcgan makes pictures (C, H, W), this dataset has shape {tuple(sample_shape)}: use model=mlp")
+        raise UserError(f"dcgan makes images (C, H, W), this dataset has shape {tuple(sample_shape)}: use model=mlp")
     _, height, width = sample_shape
     if height != width or height not in (16, 32, 64, 128):
         raise UserError(
-            f"dcgan makes square pictures of 16, 32, 64 or 128 pixels, not {height} x {width}: set dataset.resolution"
+            f"dcgan makes square images of 16, 32, 64 or 128 pixels, not {height} x {width}: set dataset.resolution"
             " to one of these"
         )
     stages = int(math.log2(height)) - 2
@@ -36,7 +36,7 @@ def initialize(module: nn.Module) -> None:
 
 
 class Generator(nn.Module):
-    """Noise, projected to 4x4, doubled by transposed convolutions; batch norm everywhere but the last layer."""
+    """Noise to an image: projected to 4x4, doubled by transposed convolutions; batch norm everywhere but at the end."""
 
     def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Halved by strided convolutions to 4x4, then one logit; batch norm everywhere but the first layer.
+    """An image to a logit: halved by strided convolutions to 4x4; batch norm everywhere but in the first layer.
 
-    `spectral_norm` takes batch norm's place (Miyato et al. 2018); the two `minibatch_` layers, which let D see how
-    alike the samples of a batch are, stand before the logit.
+    `spectral_norm` takes batch norm's place (Miyato et al. 2018). The two `minibatch_` layers, which show D how alike
+    the samples of a batch are, stand before the logit.
     """
 
     def __init__(
@@ -74,7 +74,10 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels = widths(sample_shape, base_channels)[::-1]
-        layers: list[nn.Module] = [nn.Conv2d(sample_shape[0], channels[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(sample_shape[0], channels[0], 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, True),
+        ]
         for before, after in itertools.pairwise(channels):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=spectral_norm)]
             layers += [] if spectral_norm else [nn.BatchNorm2d(after)]
@@ -83,7 +86,7 @@ class Discriminator(nn.Module):
         self.head = logit_head((channels[-1], 4, 4), minibatch_stddev, minibatch_discrimination)
         self.apply(initialize)
         if spectral_norm:
-            spectrally_normalized(self)
+            normalize_spectrally(self)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
         """(B, C, H, W) to (B,)."""

@@ -1,18 +1,18 @@
-"""Fully connected networks: for points in the plane, and the plainest model of small pictures."""
+"""Fully connected networks for points in the plane and small images."""
 
 import math
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from zerosum.models.blocks import logit_head, spectrally_normalized
+from zerosum.models.blocks import logit_head, normalize_spectrally
 from zerosum.models.networks import Scores
 
 
 class Generator(nn.Module):
-    """Noise to a picture or a point by `depth` hidden layers with ReLU.
+    """Noise to an image or a point by `depth` hidden layers with ReLU.
 
-    Pictures end in tanh; points, which have no range, do not.
+    The output passes through tanh for images; points have no range.
     """
 
     def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 16, width: int = 128, depth: int = 3) -> None:
@@ -30,7 +30,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A picture or a point to a logit by `depth` hidden layers with leaky ReLU (slope 0.2).
+    """An image or a point to a logit by `depth` hidden layers with leaky ReLU (slope 0.2).
 
     `spectral_norm`, `minibatch_stddev` and `minibatch_discrimination` as in `zerosum.models.dcgan`.
     """
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
         head = logit_head((widths[-1],), minibatch_stddev, minibatch_discrimination)
         self.layers = nn.Sequential(nn.Flatten(), *hidden, *head)
         if spectral_norm:
-            spectrally_normalized(self)
+            normalize_spectrally(self)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
         """(B, *sample_shape) to (B,)."""

@@ -1,4 +1,4 @@
-"""The contracts of the two players' networks."""
+"""The contracts of the generator and the discriminator."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Scores(NamedTuple):
-    """What a discriminator returns for B images."""
+    """The output of a discriminator for B images."""
 
     logits: Tensor
     """(B,), never passed through a sigmoid; larger means more real"""
