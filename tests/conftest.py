@@ -70,6 +70,14 @@ def tiny(composed: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
     return lambda *overrides: composed(*TINY, *overrides)
 
 
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """An empty folder for images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MNIST, Fashion-MNIST and CIFAR-10 as torchvision reads them; skips where they are not at hand."""

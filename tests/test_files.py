@@ -1,0 +1,75 @@
+"""Files are written as a whole or not at all."""
+
+import errno
+import os
+import resource
+import time
+
+import pytest
+
+from zerosum.errors import UserError
+from zerosum.files import clear_partial, save_whole
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def small_disk():
+    """Files of at most 1,000 bytes, as on a disk that becomes full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_failed_write_leaves_the_old_file_and_says_what_to_do(tmp_path, small_disk):
+    path = tmp_path / "new" / "file"
+    save_whole(path, lambda partial: partial.write_bytes(b"old"))
+    with pytest.raises(UserError, match=r"new/file \(1,001 bytes\) could not be written \(File too large\): check"):
+        save_whole(path, lambda partial: partial.write_bytes(bytes(1001)), size=1001)
+    assert path.read_bytes() == b"old" and names(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize(("number", "advice"), [(errno.ENOSPC, "make room"), (errno.EACCES, "may be written to")])
+def test_the_advice_fits_the_error_and_names_both_folders(tmp_path, number, advice):
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(UserError, match=rf"{os.strerror(number)}.*{advice}.*hydra\.run\.dir=.*dataset\.root="):
+        save_whole(tmp_path / "file", fail)
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path):
+    def interrupt(partial):
+        partial.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_whole(tmp_path / "file", interrupt)
+    assert names(tmp_path) == []
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_file(tmp_path):
+    """As two machines may whose processes have one number and whose disk is one."""
+
+    def write_outer(partial):
+        partial.write_bytes(b"outer")
+        save_whole(tmp_path / "file", lambda inner: inner.write_bytes(b"inner"))
+
+    save_whole(tmp_path / "file", write_outer)
+    assert (tmp_path / "file").read_bytes() == b"outer" and names(tmp_path) == ["file"]
+
+
+def test_temporary_files_are_cleared_in_sub_folders_and_only_when_idle_for_long_enough(tmp_path):
+    (tmp_path / "samples").mkdir()
+    old, new, other = (tmp_path / name for name in (".last.ckpt.7.partial", "samples/.a.png.8.partial", "last.ckpt"))
+    for file in (old, new, other):
+        file.touch()
+    os.utime(old, (time.time() - 100,) * 2)
+    clear_partial(tmp_path / "missing")
+    clear_partial(tmp_path, idle_seconds=50)
+    assert not old.exists() and new.exists()
+    clear_partial(tmp_path)
+    assert not new.exists() and other.exists()
