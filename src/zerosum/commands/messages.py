@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from zerosum.commands.threads import prepare_threads
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import CONF, new_folder
 
@@ -42,6 +43,7 @@ def command(main: Callable[[], object]) -> Callable[[], None]:
     @wraps(main)
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors leave Hydra as they are
+        prepare_threads()
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
