@@ -6,15 +6,16 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from io import TextIOWrapper
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from zerosum.commands.threads import prepare_threads
-from zerosum.errors import UserError, did_you_mean
+from zerosum.errors import UserError, did_you_mean, make_record_printable
 from zerosum.experiment.compose import CONF, new_folder
+from zerosum.runs.folder import make_folder
 
 
 class LogFile(logging.FileHandler):
@@ -30,11 +31,12 @@ class LogFile(logging.FileHandler):
         return super()._open()
 
 
+@cache  # Hydra asks several times
 def run_folder(resume: str | None, name: str) -> str:
     """The folder of a run: the one that is resumed, or a new one named after the time; with `auto` always the same."""
     if resume == "auto":
         return f"outputs/{name}"
-    return resume or new_folder(name)
+    return resume or make_folder(new_folder(name))
 
 
 def command(main: Callable[[], object]) -> Callable[[], None]:
@@ -44,6 +46,7 @@ def command(main: Callable[[], object]) -> Callable[[], None]:
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors leave Hydra as they are
         prepare_threads()
+        logging.getLogger("zerosum").addFilter(make_record_printable)
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)

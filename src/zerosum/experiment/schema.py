@@ -2,18 +2,24 @@
 
 import inspect
 import types
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
+from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError
 
-from zerosum.errors import UserError, did_you_mean
+from zerosum.errors import UserError, did_you_mean, one_line
 
 RESERVED = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+"""The types that YAML writes by itself, in words"""
+LISTS = (list, Sequence, Iterable, Collection)
+STRICT = ConfigDict(strict=True)
 
 
 def check(node: Any, path: str = "") -> Any:
-    """The node with whole numbers made floats where floats are expected, or a UserError that names the key."""
+    """Return the node with whole numbers made floats where floats are expected; UserError names a key that is wrong."""
     if isinstance(node, list):
         return [check(item, f"{path}[{index}]") for index, item in enumerate(node)]
     if not isinstance(node, dict):
@@ -23,7 +29,7 @@ def check(node: Any, path: str = "") -> Any:
 
 
 def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
-    """One node against the signature of its target."""
+    """Check one node against the signature of its target."""
     target = locate(node["_target_"], path)
     parameters = inspect.signature(target).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -31,7 +37,7 @@ def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
     for key in node.keys() - RESERVED:
         if key not in parameters and not takes_any:
             raise UserError(f"{path}.{key}: {node['_target_']} has no such option.{did_you_mean(str(key), parameters)}")
-        node[key] = conformed(node[key], hints.get(key, Any), f"{path}.{key}")
+        node[key] = conform(node[key], hints.get(key, Any), f"{path}.{key}")
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_KEYWORD,
@@ -43,11 +49,11 @@ def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def locate(target: str, path: str) -> Any:
-    """The class or function that a target names."""
+    """Import the class or function that a target names."""
     try:
         return get_object(target)
     except Exception as error:  # hydra raises whatever importing the module raised
-        raise UserError(f"{path}._target_={target} cannot be imported ({error}): check the name") from error
+        raise UserError(f"{path}._target_={target} cannot be imported ({one_line(error)}): check the name") from error
 
 
 def annotations(target: Any) -> dict[str, Any]:
@@ -58,68 +64,75 @@ def annotations(target: Any) -> dict[str, Any]:
         return {}
 
 
-def conformed(value: Any, annotation: Any, path: str) -> Any:
-    """The value as the annotation wants it, or a UserError that says what was expected."""
+def conform(value: Any, annotation: Any, path: str) -> Any:
+    """Return the value as the annotated type; UserError says what was expected."""
     if value == "???":
         raise UserError(f"{path} is missing: set {path}=...")
-    if not fits(value, annotation):
+    try:
+        return TypeAdapter(yaml_type(annotation), config=STRICT).validate_python(value)
+    except ValidationError as error:
         whole = f", write {int(value)}" if isinstance(value, float) and value.is_integer() else ""
-        raise UserError(f"{path}={value!r}: expected {named(annotation)}{whole}")
-    return as_float(value, annotation)
+        raise UserError(f"{path}={value!r}: expected {describe(annotation)}{whole}") from error
 
 
-def as_float(value: Any, annotation: Any) -> Any:
-    """Whole numbers to floats, in lists too (torch's Adam takes betas of 0.0, not of 0)."""
-    if isinstance(value, list):
-        inner = {argument for option in options(annotation) for item in get_args(option) for argument in options(item)}
-        return [float(item) if type(item) is int and float in inner and int not in inner else item for item in value]
-    wanted = options(annotation)
-    return float(value) if type(value) is int and float in wanted and int not in wanted else value
+def yaml_type(annotation: Any) -> Any:
+    """The annotation in types that YAML can write; any other class stands for a node that builds it."""
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if annotation in (Any, None, *WORDS) or origin is Literal:
+        return annotation
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(yaml_type, arguments))]  # noqa: UP007 (the members are known only now)
+    if origin is tuple:
+        items = tuple(item if item is Ellipsis else yaml_type(item) for item in arguments)
+        return Annotated[tuple[items] if items else tuple, Strict(False), AfterValidator(list)]
+    if origin in LISTS:
+        return list[yaml_type(arguments[0]) if arguments else Any]  # type: ignore[misc]
+    if origin in (dict, Mapping):
+        key, value = arguments or (Any, Any)
+        return dict[yaml_type(key), yaml_type(value)]  # type: ignore[misc]
+    if inspect.isclass(origin) and issubclass(origin, PurePath):
+        return str
+    return Annotated[Any, AfterValidator(check_is_node)] if inspect.isclass(origin) else Any
 
 
-def options(annotation: Any) -> tuple[Any, ...]:
+def check_is_node(value: Any) -> Any:
+    """Refuse words and numbers where an object is expected."""
+    if not isinstance(value, dict | list):
+        raise ValueError("expected a node")
+    return value
+
+
+def describe(annotation: Any) -> str:
+    """The annotation in plain words; classes are named only where nothing plainer would do."""
+    options = members(annotation)
+    words = [found for option in options if (found := words_for(option))]
+    names = [f"a {getattr(option, '__name__', option)} by its _target_" for option in options]
+    return join_words(words or names)
+
+
+def words_for(annotation: Any) -> str:
+    """A type that YAML can write, in words; '' for any other."""
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    each = join_words([describe(argument) for argument in arguments if argument is not Ellipsis])
+    if origin is Literal:
+        return join_words([str(choice) for choice in arguments])
+    if origin is tuple and arguments and Ellipsis not in arguments:
+        return f"a list of {len(arguments)}, each {each}"
+    if origin in (tuple, *LISTS):
+        return f"a list, each item {each}" if each else "a list"
+    if origin in (dict, Mapping):
+        return f"named entries, each {describe(arguments[1])}" if arguments else "named entries"
+    return WORDS.get(annotation, "")
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
     """The members of a union, nested ones too; a single type is its own."""
     if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(inner for member in get_args(annotation) for inner in options(member))
+        return tuple(inner for member in get_args(annotation) for inner in members(member))
     return (annotation,)
 
 
-def fits(value: Any, annotation: Any) -> bool:
-    """Whether a YAML value may stand for the annotation; nodes with a target and unknown types may."""
-    return any(fits_one(value, option) for option in options(annotation))
-
-
-def fits_one(value: Any, annotation: Any) -> bool:
-    """`fits` for anything but a union."""
-    origin = get_origin(annotation) or annotation
-    if origin is Literal:
-        return value in get_args(annotation)
-    if origin is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if origin is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if origin in (bool, str):
-        return isinstance(value, origin)
-    if annotation in (None, type(None)):
-        return value is None
-    if origin in (list, tuple, Sequence, Iterable):
-        return isinstance(value, list) and fits_items(value, get_args(annotation))
-    if origin in (dict, Mapping):
-        return isinstance(value, dict)
-    return not isinstance(value, str | int | float | bool | None) or annotation is Any
-
-
-def fits_items(values: list[Any], wanted: tuple[Any, ...]) -> bool:
-    """Every item of a list, each against its own place of a tuple."""
-    if not wanted:
-        return True
-    if len(wanted) == 1 or Ellipsis in wanted:
-        return all(fits(value, wanted[0]) for value in values)
-    return len(values) == len(wanted) and all(map(fits, values, wanted))
-
-
-def named(annotation: Any) -> str:
-    """The annotation in words."""
-    return " or ".join(
-        "null" if option is type(None) else getattr(option, "__name__", str(option)) for option in options(annotation)
-    )
+def join_words(words: list[str]) -> str:
+    """'constant, linear or cosine', each once."""
+    *before, last = dict.fromkeys(words) or [""]
+    return f"{', '.join(before)} or {last}" if before else last

@@ -16,6 +16,7 @@ from zerosum.files import clear_partial, save_whole
 from zerosum.training.callbacks.evaluate import Evaluate, evaluation_of
 from zerosum.training.callbacks.interrupt import GracefulStop
 from zerosum.training.callbacks.schedule import is_finished
+from zerosum.training.lock import hold
 from zerosum.training.module import TrainingSettings
 from zerosum.training.process import prepare_process, silence_libraries, silence_worker
 from zerosum.training.rollback import with_rollbacks
@@ -45,10 +46,12 @@ def train(config: DictConfig | dict[str, Any], checkpoint: Path | None = None) -
     silence_libraries()
     prepare_process()
     typed = validate(config)
-    training, last = TrainingSettings(**typed["training"]), Path(typed["run"]["folder"]) / "last.ckpt"
-    if training.on_nan == "stop":
-        return attempt(typed, checkpoint)
-    return with_rollbacks(lambda place, slower: attempt(typed, place, slower), checkpoint, last, training.rollbacks)
+    training, folder = TrainingSettings(**typed["training"]), Path(typed["run"]["folder"])
+    with hold(folder):
+        if training.on_nan == "stop":
+            return attempt(typed, checkpoint)
+        last = folder / "last.ckpt"
+        return with_rollbacks(lambda place, slower: attempt(typed, place, slower), checkpoint, last, training.rollbacks)
 
 
 def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) -> Outcome:

@@ -12,7 +12,7 @@ from zerosum.gan.gan import GAN
 from zerosum.gan.unrolled import weights_with_cloned_buffers
 from zerosum.pixels import from_uint8
 from zerosum.randomness import generator
-from zerosum.training.callbacks.schedule import data_of, is_due, log_metrics
+from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, log_metrics
 from zerosum.training.module import GenerativeModule
 
 
@@ -27,6 +27,7 @@ class Overfitting(Callback):
     """
 
     def __init__(self, every: int = 10_000, count: int = 256) -> None:
+        check_interval("overfitting", every)
         self.every = every
         self.count = count
         self.real: dict[str, Batch] = {}

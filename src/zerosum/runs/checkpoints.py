@@ -1,10 +1,9 @@
-"""Checkpoints are read without running code from them, and only whole: every bit that is loaded was saved."""
+"""Reads checkpoints without running code from them, and checks that every bit loaded is one that was saved."""
 
 import copy
 import logging
 import math
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zerosum.errors import UserError, one_line
+from zerosum.evaluation.cached import refuse_damage
 from zerosum.training.module import GenerativeModule
 from zerosum.training.process import silence_libraries
 
@@ -27,17 +27,20 @@ TRUE_PRECISIONS = {
     "64-true": torch.float64,
     "64": torch.float64,
 }
-"""Settings of the trainer in which weights are not float32"""
+"""Settings of trainer.precision with weights that are not float32"""
+MOST_VALUES = 2**22
+"""Values in the lists and dictionaries of a checkpoint; a file of a few bytes may hold one list millions of times"""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, which has a clock and weights."""
+    """A checkpoint's content, with a clock and weights; UserError if it is missing or damaged."""
     if not path.is_file():
-        raise UserError(f"there is no {path}: this run has not reached its first checkpoint; start it again")
+        raise UserError(f"there is no {path}: {suggest_other(path)}")
     try:
         refuse_damage(path)
         stored = torch.load(path, weights_only=True, map_location="cpu")
-        if type(stored["images_seen"]) is not int or stored["images_seen"] < 0:
+        check_size(stored)
+        if type(stored["images_seen"]) is not int or not 0 <= stored["images_seen"] < 2**63:
             raise ValueError("images_seen is not a number of images")
         if not isinstance(stored["state_dict"], dict):
             raise ValueError("it has no weights")
@@ -46,8 +49,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return stored
 
 
+def suggest_other(path: Path) -> str:
+    """Advice where a checkpoint is missing."""
+    others = [name for name in ("best", "last", "previous") if path.with_name(f"{name}.ckpt").is_file()]
+    if others:
+        return f"choose checkpoint={' or '.join(others)}"
+    return (
+        "this run ended before its first checkpoint; start it again with its own options,"
+        f" hydra.run.dir={path.parent} and resume=auto"
+    )
+
+
+def check_size(stored: Any) -> None:
+    """Raise at more values than any run saves, before anything walks through them."""
+    unseen, count = [stored], 0
+    while unseen:
+        node = unseen.pop()
+        inner = node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple | set) else ()
+        count += len(inner)
+        if count > MOST_VALUES:
+            raise ValueError(f"it holds more than {MOST_VALUES:,} values")
+        unseen.extend(inner)
+
+
 def newest(run: Path) -> tuple[Path, dict[str, Any]]:
-    """last.ckpt and its content, or previous.ckpt, the one before it, where last.ckpt is damaged or gone."""
+    """last.ckpt and its content, or previous.ckpt if last.ckpt is damaged or missing."""
     last, previous = run / "last.ckpt", run / "previous.ckpt"
     try:
         return last, read_checkpoint(last)
@@ -60,25 +86,12 @@ def newest(run: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def reason(error: Exception) -> str:
-    """What is wrong, in a few words."""
+    """An error's message in a few words."""
     return f"it has no {error}" if isinstance(error, KeyError) else one_line(error)
 
 
-def refuse_damage(path: Path) -> None:
-    """Raise at a bad CRC, which torch.load ignores, or at a compressed record."""
-    with zipfile.ZipFile(path) as archive:
-        records = archive.infolist()
-        packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
-        if packed or sum(record.file_size for record in records) > path.stat().st_size:
-            raise ValueError("it is compressed, which no checkpoint is")
-        if len({record.filename for record in records}) < len(records):
-            raise ValueError("it has a record twice")
-        if broken := archive.testzip():
-            raise ValueError(f"the checksum of {broken} is wrong")
-
-
 def check_weights(module: GenerativeModule, stored: dict[str, Any], path: Path, precision: Any = None) -> None:
-    """UserError where the weights are not exactly those that the module has, or are not finite."""
+    """UserError unless the weights have exactly the module's names, shapes and dtypes, and are finite."""
     dtype = TRUE_PRECISIONS.get(str(precision))
     if difference := first_difference(module.state_dict(), stored["state_dict"], dtype):
         raise UserError(f"{path} holds another model than {path.parent / 'config.yaml'} describes: {difference}")
@@ -108,7 +121,7 @@ def first_difference(expected: Mapping[str, Any], found: Mapping[str, Any], dtyp
 
 
 def form(value: Any, dtype: torch.dtype | None = None) -> tuple[Any, ...]:
-    """What must be equal for one value to replace another; either may be on the meta device."""
+    """Type, layout, shape and dtype, which must be equal for one value to replace another."""
     if not isinstance(value, Tensor):
         return (type(value),)
     return Tensor, value.layout, value.shape, dtype or value.dtype
@@ -122,9 +135,9 @@ def describe(value: Any) -> str:
 def check_resumable(
     module: GenerativeModule, callbacks: Iterable[Callback], stored: dict[str, Any], images_per_step: int, path: Path
 ) -> None:
-    """UserError where training could not continue from the checkpoint as if it had never stopped.
+    """UserError if training could not continue from the checkpoint as if it had never stopped.
 
-    Optimizers and callbacks load their states here, before training, as they will in it.
+    Optimizers and callbacks load their states here, before training, just as they will in training.
     """
     try:
         if not re.fullmatch(r"2\.\d+\.\d+\S*", stored["pytorch-lightning_version"]) or stored["lr_schedulers"] != []:
@@ -145,7 +158,7 @@ def check_resumable(
 
 
 def check_progress(stored: dict[str, Any], images_per_step: int) -> None:
-    """Raise unless Lightning's counts of training are those of this many images."""
+    """Raise unless Lightning's counts of steps agree with images_seen."""
     counts = stored["loops"]["fit_loop"]
     plain_trainer().fit_loop.load_state_dict(copy.deepcopy(counts))
     total = counts["epoch_loop.manual_optimization.optim_step_progress"]["total"]
@@ -157,7 +170,7 @@ def check_progress(stored: dict[str, Any], images_per_step: int) -> None:
 
 
 def plain_trainer() -> Trainer:
-    """A trainer whose loop can take the counts of another."""
+    """A trainer without loggers and callbacks, whose loop can load the counts of another."""
     silence_libraries()
     return Trainer(
         accelerator="cpu",
@@ -170,12 +183,12 @@ def plain_trainer() -> Trainer:
 
 
 def leaves(node: Any) -> list[Any]:
-    """Everything in nested dictionaries that is not a dictionary."""
+    """Every value in nested dictionaries that is not itself a dictionary."""
     return [leaf for value in node.values() for leaf in leaves(value)] if isinstance(node, dict) else [node]
 
 
 def check_optimizer(optimizer: Optimizer, state: dict[str, Any], steps: int) -> None:
-    """Raise unless the optimizer takes the state, of as many steps, with finite moments shaped like its weights."""
+    """Raise unless the optimizer can load the state and has finite moments in the shapes of its weights."""
     before = copy.deepcopy(optimizer.state_dict()["param_groups"])
     optimizer.load_state_dict(copy.deepcopy(state))
     for group, usual in zip(optimizer.state_dict()["param_groups"], before, strict=True):
@@ -191,14 +204,14 @@ def check_optimizer(optimizer: Optimizer, state: dict[str, Any], steps: int) -> 
 
 
 def changed(value: Any, usual: Any) -> bool:
-    """Whether a setting of an optimizer is none that training can have led to."""
+    """Whether a setting of an optimizer differs in a way that training cannot have caused."""
     if type(usual) is float:
         return type(value) is not float or not math.isfinite(value)
     return bool(value != usual)
 
 
 def load_state(callback: Callback, states: Mapping[str, Any]) -> None:
-    """Let a callback load its state; UserError where it cannot."""
+    """Let a callback load its state; raise if it cannot."""
     try:
         callback.load_state_dict(copy.deepcopy(states.get(callback.state_key) or callback.state_dict()))
     except UserError:

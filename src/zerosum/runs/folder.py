@@ -1,5 +1,6 @@
-"""A run folder, read as if a stranger had made it: its text is data, and its links lead nowhere else."""
+"""Makes run folders, and reads their configs as if a stranger had written them: as data, through no link."""
 
+import itertools
 import os
 from io import StringIO
 from pathlib import Path
@@ -9,33 +10,48 @@ import yaml
 from omegaconf import OmegaConf
 
 from zerosum.errors import UserError, one_line
+from zerosum.files import suggest_remedy
 
 LARGEST_CONFIG = 2**18
-"""Bytes; that of a run has a few thousand."""
-
+"""Bytes of a config.yaml; a run's has a few thousand"""
 DEEPEST = 30
+"""Levels of nesting"""
+
+
+def make_folder(name: str) -> str:
+    """Make a new folder and return its name, with -2, -3, ... added if another process made it first."""
+    for folder in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
+        try:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"{folder} could not be made ({error.strerror}): {suggest_remedy(error)}") from error
+        break
+    return folder
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """config.yaml, its paths those of where the folder lies now; a UserError where it is not what train.py writes."""
+    """Read config.yaml, with its paths changed if the folder was moved; UserError if train.py did not write it."""
     path = run / "config.yaml"
     if not path.is_file():
-        raise UserError(f"{run} holds no run (there is no {path}): name a folder that train.py made, in outputs/")
+        raise UserError(f"{run} holds no run (there is no {path}): choose a folder that train.py made, in outputs/")
     try:
         refuse_links(run)
-        config = literal(path)
+        config = load_literal(path)
         old = config["run"]["folder"]
         if not isinstance(old, str) or not old:
-            raise ValueError("run.folder is no path")
+            raise ValueError("run.folder is not a path")
     except UserError:
         raise
     except Exception as error:  # parsers raise whatever the damage makes them
-        raise UserError(f"{path} cannot be read ({one_line(error)}): it is damaged, take another run") from error
-    return moved(config, old, str(run))
+        raise UserError(f"{path} cannot be read ({one_line(error)}): it is damaged, choose another run") from error
+    return move_paths(config, old, str(run))
 
 
-def literal(path: Path) -> Any:
-    """What the YAML file says, as long as that is no more than it shows."""
+def load_literal(path: Path) -> Any:
+    """Load YAML; refuse aliases, interpolations and large files."""
     if path.stat().st_size > LARGEST_CONFIG:
         raise ValueError(f"a config has no more than {LARGEST_CONFIG:,} bytes")
     text = path.read_text(encoding="utf-8")
@@ -44,36 +60,36 @@ def literal(path: Path) -> Any:
 
 
 def refuse_indirection(text: str) -> None:
-    """The config of a run is resolved: aliases would multiply it, and interpolations read the reader's environment."""
+    """Refuse aliases, which may multiply without end, and interpolations, which read the reader's environment."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise ValueError(f"line {event.start_mark.line + 1} is nested more than {DEEPEST} deep")
+            raise ValueError(f"line {event.start_mark.line + 1} is nested more than {DEEPEST} levels deep")
         value = getattr(event, "value", "")
         if isinstance(event, yaml.AliasEvent) or "${" in value:
-            raise ValueError(f"line {event.start_mark.line + 1} stands for something else, but a run's config does not")
+            raise ValueError(f"line {event.start_mark.line + 1} refers to something else, and a run's config does not")
         if "\0" in value:
-            raise ValueError(f"line {event.start_mark.line + 1} is no text")
+            raise ValueError(f"line {event.start_mark.line + 1} is not text")
 
 
-def moved(node: Any, old: str, new: str) -> Any:
-    """The node with every path in `old` put into `new`."""
+def move_paths(node: Any, old: str, new: str) -> Any:
+    """Replace the folder `old` by `new` wherever it stands in the node."""
     if isinstance(node, dict):
-        return {key: moved(value, old, new) for key, value in node.items()}
+        return {key: move_paths(value, old, new) for key, value in node.items()}
     return new if node == old else node
 
 
 def refuse_links(run: Path) -> None:
-    """A UserError at a link to a folder elsewhere: what a run writes would go there."""
+    """UserError at a link to a folder elsewhere: what a run writes would go there."""
     for entry in run.iterdir():
         if entry.is_symlink() and os.path.isdir(entry) and not lies_in(entry, run):  # noqa: PTH112 (never raises)
             raise UserError(
                 f"{entry} is a link to {os.path.realpath(entry)}, and a run writes into its own folder alone:"
-                " put a folder in its place"
+                " replace the link by a folder"
             )
 
 
 def lies_in(path: str | Path, folder: Path) -> bool:
-    """Whether the path ends up in the folder, links followed."""
+    """Whether the path is in the folder once links are followed."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

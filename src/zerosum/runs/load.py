@@ -1,4 +1,4 @@
-"""A run folder back to objects: model, dataset, protocol."""
+"""Opens a run folder: its model, dataset and protocol."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,17 +18,17 @@ from zerosum.training.module import GenerativeModule
 
 
 def saved_config(run: Path, trusted: str | Sequence[str] = ()) -> dict[str, Any]:
-    """The resolved config of a run folder, which names no classes but zerosum's and those of `trusted` packages."""
+    """Read the config of a run folder; it may name classes of zerosum and of `trusted` packages alone."""
     return check_trusted(read_config(run), [trusted] if isinstance(trusted, str) else list(trusted))
 
 
 def load(
     run: str | Path, checkpoint: str = "best", weights: str = "ema", trusted: str | Sequence[str] = ()
 ) -> GenerativeModule:
-    """The model of a run folder as best.ckpt or last.ckpt has it, ready to sample from.
+    """Load the model of a run folder from best.ckpt or last.ckpt, ready to sample from.
 
     `weights` is ema, the moving average, or raw, the weights of the last step; `trusted` names packages, besides
-    zerosum, whose classes the run may be made of.
+    zerosum, whose classes the run's config may name.
     """
     path = Path(run) / f"{checkpoint}.ckpt"
     module = rebuild(validate(saved_config(Path(run), trusted)), read_checkpoint(path), path, trusted)
@@ -40,9 +40,9 @@ def load(
 def rebuild(
     config: dict[str, Any], stored: dict[str, Any], path: Path, trusted: str | Sequence[str] = ()
 ) -> GenerativeModule:
-    """The model of a config with the weights of a checkpoint, bit for bit.
+    """Build the model of a config with the weights of a checkpoint, bit for bit.
 
-    zerosum's own models are compared with the checkpoint on the meta device first, before they take any memory.
+    zerosum's own models are built on the meta device first, to be compared with the checkpoint without memory.
     """
     try:
         sample_shape = saved_shape(config, path.parent)
@@ -53,7 +53,7 @@ def rebuild(
         module.load_state_dict(stored["state_dict"])
     except UserError:
         raise
-    except Exception as error:  # networks raise anything where they cannot be built
+    except Exception as error:  # networks raise anything if they cannot be built
         raise UserError(
             f"{path.parent / 'config.yaml'} describes no model ({one_line(error)}): choose another run"
         ) from error
@@ -62,7 +62,7 @@ def rebuild(
 
 
 def saved_shape(config: dict[str, Any], run: Path) -> tuple[int, ...]:
-    """The shape of a sample, which a run saves so that it opens without its data."""
+    """The shape of a sample, which a run saves so that it can be opened without its data."""
     shape = config["data"].get("sample_shape")
     if not isinstance(shape, list) or not shape or not all(type(size) is int and 0 < size <= 2**16 for size in shape):
         raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that train.py made")
@@ -70,12 +70,12 @@ def saved_shape(config: dict[str, Any], run: Path) -> tuple[int, ...]:
 
 
 def device() -> torch.device:
-    """Where a trained model is sampled: CUDA where there is any."""
+    """The device that trained models are sampled on: CUDA if there is any."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_dataset(run: str | Path, trusted: str | Sequence[str] = ()) -> Dataset:
-    """The dataset of a run, nothing of it read yet."""
+    """Build the dataset of a run, without reading its data."""
     return make(validate(saved_config(Path(run), trusted))["dataset"])
 
 
@@ -85,10 +85,10 @@ def load_protocol(
     root: str | None = None,
     trusted: str | Sequence[str] = (),
 ) -> EvaluationProtocol:
-    """The protocol that a run was measured by, prepared on its dataset.
+    """Build the protocol that a run was measured by, and prepare it on the run's dataset.
 
-    `choices` are nodes (protocol, features, metrics) that replace the run's own; `root` is where its data and caches
-    are, if not where the run had them.
+    `choices` are nodes (protocol, features, metrics) that replace the run's own; `root` is the folder of data and caches,
+    if not the one that the run had.
     """
     config = validate(saved_config(Path(run), trusted))
     if root is None:

@@ -1,7 +1,6 @@
-"""Continuing a run, and never overwriting one."""
+"""Continues a run; never overwrites one."""
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,15 +15,19 @@ from zerosum.experiment.settings import Run, flatten, validate
 from zerosum.experiment.train import Outcome, train
 from zerosum.runs.checkpoints import check_resumable, newest
 from zerosum.runs.load import rebuild, saved_config
-from zerosum.runs.trust import refuse_elsewhere, refuse_root
+from zerosum.runs.trust import refuse_elsewhere, refuse_machines, refuse_root
 from zerosum.training.callbacks.evaluate import Evaluate
+from zerosum.training.lock import hold, is_first_process
 
 EXTENDABLE = ("run.images", "trainer.", "callbacks.", "hydra.", "objective", "dataset.root")
 """Keys that may differ from the saved config without resume_force=true"""
 ABOUT_RESUMING = ("resume", "resume_force", "trusted", "hydra")
+"""Keys that are no settings of the run"""
 OF_ONE_START = (*EXTENDABLE, "resume", "resume_force", "trusted", "data.", "command")
-"""Keys in which two starts of one run may differ"""
+"""Keys that may differ between two starts of one run"""
 PRESETS = ("experiment", "recipe")
+"""Groups that set keys of every other group"""
+CHECKPOINTS = ("last.ckpt", "previous.ckpt")
 
 log = logging.getLogger("zerosum")
 
@@ -38,38 +41,41 @@ def resume(
 ) -> Outcome:
     """Continue the run in the folder, to its budget or to a larger run.images.
 
-    `composed` is the config of the whole command line, which says what an override such as loss=hinge stands for;
-    `force` accepts what differs from the run's own config.
+    `composed` is the config of the whole command line, which an override such as loss=hinge takes its values from;
+    `force` accepts differences from the run's own config.
     """
     given = dict(override.partition("=")[::2] for override in overrides)
     saved = saved_config(run, trusted)
     refuse_elsewhere(saved, run, given)
     refuse_root(saved, run, given)
+    refuse_machines(saved, given)
     stay_offline(saved, given)
     typed = validate(extend(saved, run, changes_of(given, composed), force))
-    seen, budget = prepare(typed, run, trusted)
-    if seen >= budget:
-        raise UserError(
-            f"{run} is finished: it has seen {seen:,} of {budget:,} images; for more, add run.images={2 * budget:_}"
-        )
-    return train(typed, put_in_place(run))
+    with hold(run):
+        seen, budget = prepare(typed, run, trusted)
+        if seen >= budget:
+            raise UserError(
+                f"{run} is finished: it has seen {seen:,} of {budget:,} images; for more, add run.images={2 * budget:_}"
+            )
+        return train(typed, put_in_place(run))
 
 
 def start_or_resume(config: DictConfig) -> Outcome:
     """Resume if the run's folder has a checkpoint, else start and overwrite what is there; nothing if it is finished."""
     typed, folder = validate(config), Path(config.run.folder)
-    if not any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
-        return train(typed)
-    refuse_another(validate(saved_config(folder, typed["trusted"])), typed, folder)
-    seen, budget = prepare(typed, folder, typed["trusted"])
-    if seen >= budget:
-        log.info("%s is finished: it has seen %s of %s images.", folder, f"{seen:,}", f"{budget:,}")
-        return Outcome(finished_evaluation(typed, folder))
-    return train(typed, put_in_place(folder))
+    with hold(folder):
+        if not any((folder / name).exists() for name in CHECKPOINTS):
+            return train(typed)
+        refuse_another(validate(saved_config(folder, typed["trusted"])), typed, folder)
+        seen, budget = prepare(typed, folder, typed["trusted"])
+        if seen >= budget:
+            log.info("%s is finished: it has seen %s of %s images.", folder, f"{seen:,}", f"{budget:,}")
+            return Outcome(finished_evaluation(typed, folder))
+        return train(typed, put_in_place(folder))
 
 
 def prepare(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> tuple[int, int]:
-    """(images seen, budget), once everything has been checked that can be before training."""
+    """Check everything that can be checked before training; returns images seen and the budget."""
     checkpoint, stored = newest(run)
     seen, budget = stored["images_seen"], Run(**typed["run"]).images
     if seen < budget:
@@ -80,16 +86,16 @@ def prepare(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> t
 
 
 def with_data(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> dict[str, Any]:
-    """The config with the shape of a sample that the run saved."""
+    """The config with the sample shape that the run saved."""
     return {**typed, "data": saved_config(run, trusted).get("data") or {}}
 
 
 def stay_offline(saved: dict[str, Any], given: dict[str, str]) -> None:
-    """Let a saved config log to W&B's server only if the command line asks for it: it may be a stranger's."""
-    if any(key.split(".")[0] == "logger" for key in given):
-        return
+    """Keep W&B offline unless the command line asks for it: the saved config may be a stranger's."""
+    keys = {key.lstrip("+~") for key in given}
     for name, node in (saved.get("logger") or {}).items():
-        if isinstance(node, dict) and str(node.get("_target_")).endswith(".wandb_logger"):
+        asked = "logger" in keys or any(f"{key}.".startswith(f"logger.{name}.") for key in keys)
+        if not asked and isinstance(node, dict) and str(node.get("_target_")).endswith(".wandb_logger"):
             node["mode"] = "offline"
             log.warning("W&B stays offline for a resumed run; to go online add logger.%s.mode=online.", name)
 
@@ -98,7 +104,7 @@ def put_in_place(run: Path) -> Path:
     """The checkpoint to resume from; a damaged last.ckpt is renamed to damaged.ckpt."""
     checkpoint, _ = newest(run)
     if checkpoint.name != "last.ckpt":
-        with suppress(FileNotFoundError):  # another process did it, or there was none
+        with suppress(FileNotFoundError):  # there was none, or another process of this run has renamed it
             (run / "last.ckpt").rename(run / "damaged.ckpt")
     return checkpoint
 
@@ -144,7 +150,7 @@ def differences(key: str, old: Any, new: Any) -> list[str]:
 
 
 def refuse_another(saved: dict[str, Any], typed: dict[str, Any], folder: Path) -> None:
-    """UserError where the command line describes another run than the folder holds."""
+    """UserError if the folder holds another run than the command line describes."""
     theirs, ours = flatten(saved), flatten(typed)
     for key in [*ours, *theirs]:
         if theirs.get(key) != ours.get(key) and not key.startswith(OF_ONE_START):
@@ -155,7 +161,7 @@ def refuse_another(saved: dict[str, Any], typed: dict[str, Any], folder: Path) -
 
 
 def finished_evaluation(typed: dict[str, Any], folder: Path) -> Evaluate | None:
-    """What a finished run measured, for sweepers; None where nothing was measured."""
+    """The measurements of a finished run, for sweepers; None if there are none."""
     if "evaluate" not in typed["callbacks"] or not (folder / "metrics.json").exists():
         return None
     evaluate: Evaluate = make(typed["callbacks"]["evaluate"])
@@ -164,7 +170,12 @@ def finished_evaluation(typed: dict[str, Any], folder: Path) -> Evaluate | None:
 
 
 def refuse_to_overwrite(folder: Path) -> None:
-    """UserError if the folder already holds a run's results; processes that join a run find their own."""
-    results = [name for name in ("last.ckpt", "best.ckpt", "metrics.csv") if (folder / name).exists()]
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0 and results:
-        raise UserError(f"{folder} already holds a run: continue it with resume={folder}, or choose another hydra.run.dir")
+    """UserError if the folder already holds a run's results; further processes of a run find its own."""
+    results = [name for name in (*CHECKPOINTS, "best.ckpt", "metrics.csv") if (folder / name).exists()]
+    if not results or not is_first_process():
+        return
+    if any(name in CHECKPOINTS for name in results):
+        advice = f"continue it with resume={folder}"
+    else:
+        advice = "it ended before its first checkpoint, so start it again by adding resume=auto"
+    raise UserError(f"{folder} already holds a run: {advice}, or choose another hydra.run.dir")

@@ -1,4 +1,4 @@
-"""From a dataset to Lightning: step s takes batches s*k to s*k + k-1 of the stream, wherever training started."""
+"""Training batches from a dataset: step s takes batches s*k to s*k + k-1 of the stream."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,15 +23,15 @@ class TrainingData(LightningDataModule):
         self.seed = seed
 
     def prepare_data(self) -> None:
-        """Decode and cache in one process, while the others wait."""
+        # Lightning calls this in one process, while the others wait: it decodes and caches.
         self.dataset.prepare()
 
     def setup(self, stage: str) -> None:
-        """Map in every process what the first one cached."""
+        # Every process opens the cache.
         self.dataset.prepare()
 
     def train_dataloader(self) -> Iterator[list[Batch]]:
-        """Batches from the current step on: a batch is a function of its index, so nothing is skipped over."""
+        """Batches from the current step on; a batch is a function of its index."""
         assert self.trainer is not None
         rank, processes = rank_and_world_size()
         if self.batch_size % processes:
@@ -51,7 +51,7 @@ class TrainingData(LightningDataModule):
         return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)
 
     def batches(self, start: int, device: torch.device, shard: slice) -> Iterator[list[Batch]]:
-        """One list of `batches_per_step` batches for each step from `start` on."""
+        """Yield a list of `batches_per_step` batches for each step from `start` on."""
         stream, k = self.dataset.stream(self.seed, device), self.batches_per_step
         for step in itertools.count(start):
             yield [stream.batch(index, self.batch_size, shard) for index in range(step * k, step * k + k)]

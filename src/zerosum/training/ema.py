@@ -1,4 +1,4 @@
-"""The generator's exponential moving average, its half-life stated in images."""
+"""Exponential moving average of a network, with its half-life in images."""
 
 import copy
 from typing import Any
@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 
 class ExponentialMovingAverage(nn.Module):
-    """A copy of a network that follows it slowly: the copy is what is sampled and measured.
+    """A copy of a network whose weights are a moving average of its weights; samples are drawn from the copy.
 
-    The half-life is at most `ramp_up` times the images seen, so that the copy forgets the initial noise
-    (StyleGAN2-ADA, Karras et al. 2020). Batch norm's running statistics are averaged with the weights,
-    which they belong to.
+    The half-life is at most `ramp_up` times the images seen, so that the copy forgets the initial
+    weights soon (StyleGAN2-ADA, Karras et al. 2020). Running statistics of batch norm are averaged too.
     """
 
     def __init__(self, network: nn.Module, half_life: float, ramp_up: float | None = 0.05) -> None:
@@ -23,7 +22,7 @@ class ExponentialMovingAverage(nn.Module):
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "ExponentialMovingAverage":
-        """Never leaves evaluation mode."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     def decay(self, images: int, images_seen: int) -> float:
@@ -34,7 +33,7 @@ class ExponentialMovingAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int) -> None:
-        """One step of `images` images towards `network`."""
+        """Move the average towards `network` by one step of `images` images."""
         if self._pairs is None:  # walking the modules at every step would cost a fiftieth of a small model's
             self._pairs = floating(self.network), floating(network)
         torch._foreach_lerp_(*self._pairs, 1 - self.decay(images, images_seen))

@@ -1,4 +1,4 @@
-"""One optimizer's step: gradients of its own parameters, averaged over processes, clipped if asked for, and applied."""
+"""One optimizer's step: backward, average over processes, clip, and apply."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Settings of the process that trains; each was found by measuring (see benchmarks/training_speed.py)."""
+"""Settings of the process that trains, each measured by benchmarks/training_speed.py."""
 
 import ctypes
 import logging
@@ -10,15 +10,15 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def prepare_process() -> None:
-    """Call once, before training."""
+    """Apply all settings; call once, before training."""
     keep_large_blocks()
     ask_cuda_cheaply()
 
 
 def keep_large_blocks() -> None:
-    """Tell glibc to keep large freed blocks: by default each is a new mapping, whose pages all fault anew.
+    """Let glibc keep freed memory: by default each large block is mapped anew, and every page of it faults.
 
-    On CPU a training step allocates and frees hundreds of megabytes. Nothing where the C library is another.
+    On CPU a training step allocates and frees hundreds of megabytes. Other C libraries are left alone.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -27,9 +27,9 @@ def keep_large_blocks() -> None:
 
 
 def ask_cuda_cheaply() -> None:
-    """Undo a setting that importing Lightning makes for the sake of forked processes, which zerosum has none of.
+    """Undo PYTORCH_NVML_BASED_CUDA_CHECK, which importing Lightning sets for forked processes; zerosum forks none.
 
-    With it, every optimizer step asks whether there is CUDA by trying to load NVIDIA's library from disk.
+    With it, every optimizer step asks for CUDA by trying to load NVIDIA's library from disk.
     """
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
@@ -41,7 +41,7 @@ SILENCED = (
     r".*The given NumPy array is not writable.*",
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*pkg_resources is deprecated.*",
-    r".*was called before the ``update`` method.*",  # the sums of real pictures come from the cache
+    r".*was called before the ``update`` method.*",  # statistics of real images come from the cache
     r".*module\(s\) in eval mode at the start of training.*",  # the moving average
     r".*You have overridden `transfer_batch_to_device`.*",
     r".*Metric `.*` will save all .* in buffer.*",
@@ -49,14 +49,14 @@ SILENCED = (
 
 
 def silence_worker() -> None:
-    """One process of several speaks and writes the log."""
+    """Silence a further process of a run: the first one logs."""
     root = logging.getLogger()
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, logging.FileHandler)]
     logging.getLogger("zerosum").setLevel(logging.WARNING)
 
 
 def silence_libraries() -> None:
-    """Filter Lightning's adverts and remarks, and W&B's chatter."""
+    """Silence advertisements and irrelevant warnings of Lightning, and W&B's messages."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in SILENCED:

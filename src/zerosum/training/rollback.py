@@ -1,4 +1,4 @@
-"""Back to the last checkpoint with half the learning rates, where training has diverged."""
+"""After divergence, training goes back to the last checkpoint and continues with half the learning rates."""
 
 import logging
 from collections import Counter
@@ -8,26 +8,27 @@ from typing import TypeVar
 
 from lightning import Callback, LightningModule, Trainer
 
-from zerosum.training.callbacks.guard import DivergedError
-from zerosum.errors import UserError
+from zerosum.errors import DivergedError, UserError
 
 log = logging.getLogger("zerosum")
 Result = TypeVar("Result")
 
 
 class SlowDown(Callback):
-    """Learning rates `factor` times those of the checkpoint, or of the config at the start."""
+    """Multiplies the learning rates of the checkpoint, or of the config at the start, by `factor`."""
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """One process alone can go back: others would be started a second time."""
         if trainer.world_size > 1:
-            raise UserError("training.on_nan=rollback is for one process: take training.on_nan=stop and resume by hand")
+            # A second attempt would start the further processes a second time.
+            raise UserError(
+                "training.on_nan=rollback needs a single process: choose training.on_nan=stop and resume by hand"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Once the optimizers are what the checkpoint says."""
+        # The checkpoint has been loaded into the optimizers by now.
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] *= self.factor
@@ -36,9 +37,9 @@ class SlowDown(Callback):
 def with_rollbacks(
     attempt: Callable[[Path | None, SlowDown], Result], checkpoint: Path | None, last: Path, most: int
 ) -> Result:
-    """`attempt` from `checkpoint`; each time that it diverges again from `last`, at most `most` times.
+    """Call `attempt` with `checkpoint`; after each DivergedError call it again with `last`, at most `most` times.
 
-    From the same checkpoint every further attempt is twice as slow, since it would be the same one otherwise.
+    Each further attempt from the same checkpoint halves the learning rates again: otherwise it would be the same one.
     """
     tries: Counter[int] = Counter()
     while True:

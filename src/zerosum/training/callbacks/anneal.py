@@ -1,4 +1,4 @@
-"""Any number of any object as a function of images seen."""
+"""Changes any number of a model over training, as a function of images seen."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from zerosum.training.module import GenerativeModule
 class Anneal(Callback):
     """Sets `attribute` of the module before each step, e.g. regularizers.r1.weight or augment.sigma.
 
-    It goes from `start` to `end` over the first `images` images, by the shape of `curve`, and is constant afterwards. As
-    a function of images seen alone it needs no place in the checkpoint. An optimizer's learning rate is
-    optimizers.<name>.lr, for a GAN optimizers.discriminator.lr or optimizers.generator.lr.
+    The number goes from `start` to `end` over the first `images` images, along `curve`, and stays there; with the curve
+    `constant` it jumps at the end. An optimizer's learning rate is optimizers.<name>.lr, for a GAN
+    optimizers.discriminator.lr or optimizers.generator.lr.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Anneal(Callback):
         curve: Literal["constant", "linear", "cosine"] = "linear",
     ) -> None:
         if images < 1:
-            raise UserError(f"anneal: images={images} is the length of the way from start to end, at least 1")
+            raise UserError(f"callbacks.anneal.images={images}: choose 1 or more, the images from start to end")
         self.attribute = attribute
         self.start, self.end = start, end
         self.images = images

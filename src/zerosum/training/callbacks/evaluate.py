@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 
-from zerosum.errors import UserError
+from zerosum.distributed import broadcast_buffers
+from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.measurement import Measurement, Record, format_values, is_finite, measure, write_record
 from zerosum.evaluation.protocol import EvaluationProtocol
-from zerosum.training.callbacks.checkpoint import save
-from zerosum.training.callbacks.guard import DivergedError
-from zerosum.training.callbacks.schedule import data_of, is_due, is_finished, log_metrics
+from zerosum.training.callbacks.checkpoint import BEST_OF_LAST, keep, save
+from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, is_finished, log_metrics
 from zerosum.training.module import GenerativeModule
 
 log = logging.getLogger("zerosum")
@@ -27,6 +28,7 @@ class Evaluate(Callback):
     """
 
     def __init__(self, protocol: EvaluationProtocol, folder: str, every: int = 20_000) -> None:
+        check_interval("evaluate", every)
         self.protocol = protocol
         self.folder = Path(folder)
         self.every = every
@@ -39,7 +41,7 @@ class Evaluate(Callback):
         return max(self.history, key=lambda measurement: self.protocol.score(measurement.values), default=None)
 
     def setup(self, trainer: Trainer, pl_module: GenerativeModule, stage: str) -> None:
-        """Prepare features and real statistics before training; one process computes, the others read its cache."""
+        """Prepare features and real statistics; one process computes, the others read its cache."""
         dataset, device = data_of(trainer).dataset, trainer.strategy.root_device
         if trainer.is_global_zero:
             self.protocol.prepare(dataset, device)
@@ -49,11 +51,14 @@ class Evaluate(Callback):
             self.protocol.prepare(dataset, device)
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
-        """Measure the untrained model; a resumed run continues its clock."""
+        """Measure an untrained model; continue the clock of a resumed run."""
         before = self.history[-1].minutes if self.history else 0.0
         self._started = time.perf_counter() - 60 * before
         if not self.history:
             self.evaluate(trainer, pl_module)
+        elif trainer.is_global_zero:
+            self.restore_best()
+            self.write()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,8 +73,10 @@ class Evaluate(Callback):
 
     def evaluate(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Add one measurement to the history."""
+        broadcast_buffers(module.ema.network)  # the samples of all ranks are those of the model that rank 0 saves
+        facts = {"selection": self.protocol.describe_selection()}
         minutes = round((time.perf_counter() - self._started) / 60, 3)
-        measurement = replace(measure(self.protocol, module, lambda: self.values_of(trainer, module)), minutes=minutes)
+        measurement = replace(measure(self.protocol, module, lambda: self.values_of(trainer, module), facts=facts), minutes=minutes)
         self.history.append(measurement)
         trainer.callback_metrics.update(measurement.values)  # EarlyStopping and the like read them
         log_metrics(trainer, module, measurement.values)
@@ -79,38 +86,65 @@ class Evaluate(Callback):
         if best is measurement:
             save(trainer, self.folder / "best.ckpt")
         if trainer.is_global_zero:
-            write_record(self.folder / "metrics.json", Record(self.history, best, self.floor))
+            self.write()
+
+    def write(self) -> None:
+        """Write metrics.json."""
+        assert self.best is not None
+        write_record(self.folder / "metrics.json", Record(self.history, self.best, self.floor))
+
+    def restore_best(self) -> None:
+        """Replace a best.ckpt that was saved after the checkpoint that training continues from."""
+        for name in ("best.ckpt", BEST_OF_LAST):
+            if self.measured_last(self.folder / name) == self.best:
+                if name != "best.ckpt":
+                    keep(self.folder / name, "best.ckpt")
+                return
+        assert self.best is not None
+        (self.folder / "best.ckpt").unlink(missing_ok=True)
+        images = f"{self.best.images:,}"
+        log.warning("The best model so far, of %s images, is lost: best.ckpt will be the next better one.", images)
+
+    def measured_last(self, path: Path) -> Measurement | None:
+        """The last measurement in a checkpoint; for best.ckpt that is its own."""
+        if not path.is_file():
+            return None
+        try:
+            stored = torch.load(path, weights_only=True, map_location="cpu")
+            return Measurement.from_dict(stored["callbacks"][self.state_key]["history"][-1])
+        except Exception:  # torch.load raises whatever the damage makes it
+            return None
 
     def values_of(self, trainer: Trainer, module: GenerativeModule) -> dict[str, float]:
         """The protocol's values; DivergedError where they are not finite."""
         values = self.protocol.measure(module)
         broken = [name for name, value in values.items() if not is_finite(value)]
         if broken:
-            raise DivergedError(f"{broken[0]} is {values[broken[0]]} at {module.images_seen:,} images: the model diverged")
+            raise DivergedError(
+                f"{broken[0]} is {values[broken[0]]} at {module.images_seen:,} images: the model diverged"
+            )
         return values
 
     def objective(self, name: str) -> float:
-        """The best measurement's value of that name, for sweepers."""
+        """The best measurement's value of this name, for sweepers."""
         values = self.best.values if self.best is not None else {}
         if name not in values:
             raise UserError(f"objective={name} was not measured: choose one of {', '.join(values)}")
         return values[name]
 
     def restore(self, history: Sequence[Measurement]) -> None:
-        """Continue a history; UserError where another protocol measured it."""
+        """Continue a history; UserError if another protocol measured it."""
         self.history = list(history)
         try:
             self.best  # noqa: B018
         except LookupError as error:
-            raise UserError(f"the run was measured otherwise ({error} is missing): keep to its protocol") from error
+            raise UserError(f"the run was measured without {error}: keep its protocol and metrics") from error
 
     def state_dict(self) -> dict[str, Any]:
-        """The history goes with the checkpoint, so that a resumed run has no gaps."""
         return {"history": [measurement.to_dict() for measurement in self.history]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue the history of a checkpoint."""
-        self.restore([Measurement.from_dict(entry) for entry in state_dict["history"]])
+        self.restore(Measurement.history_from(state_dict["history"]))
 
 
 def evaluation_of(trainer: Trainer) -> Evaluate | None:

@@ -8,18 +8,14 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from zerosum.distributed import all_reduce_max
-from zerosum.errors import UserError
-from zerosum.training.callbacks.schedule import is_due
+from zerosum.errors import DivergedError
+from zerosum.training.callbacks.schedule import check_interval, is_due
 from zerosum.training.module import GenerativeModule
 
 GRAY_LEVEL = 1 / 127.5
 """One of 256 gray levels, of images in [-1, 1]"""
 STEPS_BETWEEN_CHECKS = 10
 """On a GPU or with several processes, where each check waits for all of them"""
-
-
-class DivergedError(UserError):
-    """Training cannot continue from here; from an earlier checkpoint it may."""
 
 
 class DivergenceGuard(Callback):
@@ -30,6 +26,7 @@ class DivergenceGuard(Callback):
     """
 
     def __init__(self, every: int = 2_000, collapse: bool = True) -> None:
+        check_interval("guard", every)
         self.every = every
         self.collapse = collapse
         self.has_varied = False
@@ -38,7 +35,7 @@ class DivergenceGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Check, in all processes at the same steps."""
+        """Check losses, and samples if due; all processes do so at the same steps."""
         step, due = pl_module.last_step, is_due(pl_module, self.every)
         bad = ~torch.stack(list(step.losses.values())).isfinite().all()
         self.diverged = bad if self.diverged is None else self.diverged | bad
@@ -54,33 +51,31 @@ class DivergenceGuard(Callback):
             self.stop_if_constant(trainer, pl_module, found)
 
     def stop_if_constant(self, trainer: Trainer, module: GenerativeModule, constant: bool) -> None:
-        """An untrained generator may be constant, so that is an end only where it varied before."""
+        """Stop if samples varied before and no longer do; an untrained generator may be constant."""
         if self.collapse and self.has_varied and constant:
             self.stop(trainer, module, "the generator makes the same image from every z")
         self.has_varied = self.has_varied or not constant
 
     def stop(self, trainer: Trainer, module: GenerativeModule, reason: str) -> None:
-        """Raise, with what to do."""
+        """Raise DivergedError with advice."""
         raise DivergedError(
             f"training ended at {module.images_seen:,} images: {reason}. Lower optimizer.lr, raise gamma, or set"
             f" training.on_nan=rollback; {last_checkpoint(trainer)}"
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether samples have varied yet."""
         return {"has_varied": self.has_varied}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore it."""
         self.has_varied = bool(state_dict["has_varied"])
 
 
 def is_constant(samples: Tensor) -> Tensor:
-    """Whether samples (B, ...) differ from their mean by less than a gray level; true of a batch of one."""
+    """Whether all samples (B, ...) are within a gray level of their mean; a batch of one always is."""
     return (samples - samples.mean(0)).abs().max() < GRAY_LEVEL
 
 
 def last_checkpoint(trainer: Trainer) -> str:
-    """Where the last checkpoint is."""
+    """Path of the last checkpoint, as part of a sentence."""
     path = Path(trainer.default_root_dir) / "last.ckpt"
     return f"the last checkpoint is {path}" if path.exists() else "there is no checkpoint yet"

@@ -1,4 +1,4 @@
-"""One bar: how far, how fast, who is winning."""
+"""A progress bar: images seen, speed, losses and metrics."""
 
 import logging
 import time
@@ -8,8 +8,8 @@ from lightning import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from zerosum.training.callbacks.schedule import budget_of, is_due
 from zerosum.training.callbacks.evaluate import evaluation_of
+from zerosum.training.callbacks.schedule import budget_of, is_due
 from zerosum.training.module import GenerativeModule
 
 log = logging.getLogger("zerosum")
@@ -19,13 +19,12 @@ LINES = 10
 
 
 class ProgressBar(Callback):
-    """Images seen of the budget, images/s, losses, mean D(x) and D(G(z)), last and best metric, time left.
+    """Shows images seen, images/s, losses, the last and best value of the first metric, and the time left.
 
-    Where the output is no terminal, a line for every tenth of the budget.
+    Without a terminal, a line is logged at every tenth of the budget.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
-        """Starts the bar at where training starts."""
         self._budget = budget_of(trainer)
         self._started, self._from = time.perf_counter(), pl_module.images_seen
         self._refreshed = 0.0
@@ -37,8 +36,10 @@ class ProgressBar(Callback):
             self._task: TaskID = self._bar.add_task("", total=self._budget, images="", state="")
             self._bar.start()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Once a second (drawing takes 15 ms), or ten times a run."""
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Drawing takes 15 ms, so the bar is drawn once a second.
         now = time.perf_counter()
         if self._bar is not None and now - self._refreshed > REFRESH_SECONDS:
             self._refreshed = now
@@ -51,19 +52,18 @@ class ProgressBar(Callback):
             log.info("%s/%s images  %s", f"{seen:,}", f"{self._budget:,}", state)
 
     def state(self, trainer: Trainer, module: GenerativeModule) -> str:
-        """Speed and numbers, in one line."""
+        """Speed, losses and metrics in one line."""
         speed = (module.images_seen - self._from) / (time.perf_counter() - self._started)
         return f"{speed:,.0f}/s  {module.headline()}{quality(trainer)}"
 
     def teardown(self, trainer: Trainer, pl_module: GenerativeModule, stage: str) -> None:
-        """Leaves the terminal as it was."""
         if getattr(self, "_bar", None) is not None:
             assert self._bar is not None
             self._bar.stop()
 
 
 def quality(trainer: Trainer) -> str:
-    """'  fid 12.3 (best 11.0)', the last and the best value of the first metric."""
+    """'  fid 12.3 (best 11.0)': last and best value of the first metric; '' before the first evaluation."""
     evaluate = evaluation_of(trainer)
     if evaluate is None or evaluate.best is None:
         return ""

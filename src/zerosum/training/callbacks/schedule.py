@@ -1,6 +1,8 @@
-"""When callbacks act, stated in images seen, and where their values go."""
+"""When callbacks act, in images seen, and where their values go."""
 
 from typing import TYPE_CHECKING
+
+from zerosum.errors import UserError
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -9,24 +11,33 @@ if TYPE_CHECKING:
     from zerosum.training.module import GenerativeModule
 
 
+def check_interval(callback: str, every: int) -> None:
+    """UserError if a callback's `every` is less than one image."""
+    if every < 1:
+        raise UserError(
+            f"callbacks.{callback}.every={every}: choose 1 image or more, or leave the callback out by"
+            f" ~callbacks.{callback}"
+        )
+
+
 def is_due(module: "GenerativeModule", every: int) -> bool:
-    """Whether the last step took the clock to or past a multiple of `every` images."""
+    """Whether the images seen reached or passed a multiple of `every` in the last step."""
     return module.images_seen // every > (module.images_seen - module.last_step.images) // every
 
 
 def data_of(trainer: "Trainer") -> "TrainingData":
-    """The data module that is trained on."""
+    """The trainer's data module."""
     return trainer.datamodule  # type: ignore[attr-defined]
 
 
 def budget_of(trainer: "Trainer") -> int:
-    """Images that will have been seen at the end: the budget, rounded up to whole steps."""
+    """Images seen at the end of training: the budget, rounded up to whole steps."""
     data = data_of(trainer)
     return trainer.max_steps * data.batch_size * data.batches_per_step
 
 
 def is_finished(trainer: "Trainer") -> bool:
-    """Whether the whole budget was used, as against an interruption."""
+    """Whether the whole budget was used."""
     return trainer.global_step >= trainer.max_steps
 
 

@@ -1,0 +1,143 @@
+"""The config is compared with the constructors before anything is built."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pytest
+from torch import Tensor
+
+from zerosum.errors import UserError, did_you_mean
+from zerosum.experiment.build import build
+from zerosum.experiment.schema import check, conform
+from zerosum.experiment.settings import validate
+
+
+class Widget:
+    def __init__(self, size: int, rate: float = 0.1, pair: tuple[float, float] = (0.0, 0.0), name: str | None = None):
+        self.arguments = size, rate, pair, name
+
+
+def widget(**options):
+    return {"_target_": f"{__name__}.Widget", **options}
+
+
+def test_whole_numbers_become_floats_where_floats_are_expected():
+    node = check(widget(size=3, rate=1, pair=[0, 0.9]), "widget")
+    assert [type(value) for value in (node["size"], node["rate"], *node["pair"])] == [int, float, float, float]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 1, "rte": 0.1}, r"widget\.rte: .*no such option\. Did you mean rate\?"),
+        ({"size": "big"}, r"widget\.size='big': expected a whole number"),
+        ({"size": True}, r"widget\.size=True: expected a whole number"),
+        ({"size": 1e5}, r"widget\.size=100000\.0: expected a whole number, write 100000"),
+        ({"size": 1, "rate": "fast"}, r"widget\.rate='fast': expected a number"),
+        ({"size": 1, "rate": None}, r"widget\.rate=None: expected a number"),
+        ({"size": 1, "pair": [1.0]}, r"widget\.pair=\[1\.0\]: expected a list of 2, each a number"),
+        ({"size": 1, "name": 5}, r"widget\.name=5: expected text or null"),
+        ({"rate": 0.1}, r"widget\.size is missing"),
+        ({"size": "???"}, r"widget\.size is missing"),
+    ],
+)
+def test_what_a_constructor_would_not_take_is_named(options, message):
+    with pytest.raises(UserError, match=message):
+        check({"widget": widget(**options)})
+
+
+class Metric(Protocol):
+    def __call__(self) -> float: ...
+
+
+NODE = {"_target_": "zerosum.evaluation.distribution_metrics.FID"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "result"),
+    [
+        (dict[str, float], {"a": 1}, {"a": 1.0}),
+        (dict[str, Metric], {"fid": NODE}, {"fid": NODE}),
+        (Mapping[str, Metric] | None, None, None),
+        (Callable[[Tensor], Tensor], NODE, NODE),
+        (Tensor, [[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+        (tuple[float | Tensor, float | Tensor], [0, 0.9], [0.0, 0.9]),
+        (tuple[int, ...], [1, 2, 3], [1, 2, 3]),
+        (float | tuple[float, float], 2, 2.0),
+        (int | float, 2, 2),
+        (Sequence[str], ["a"], ["a"]),
+        (Literal["linear", 16], 16, 16),
+        (Path, "data", "data"),
+        (Any, {"a": [True]}, {"a": [True]}),
+        (float, float("inf"), float("inf")),
+    ],
+)
+def test_values_become_what_the_annotation_says(annotation, value, result):
+    found = conform(value, annotation, "x")
+    assert found == result and type(found) is type(result)
+    if isinstance(result, list | dict) and result is not NODE:
+        assert [type(item) for item in found] == [type(item) for item in result]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "words"),
+    [
+        (dict[str, float], {"a": "x"}, "named entries, each a number"),
+        (dict[str, Metric], {"fid": 3}, "named entries, each a Metric by its _target_"),
+        (dict[str, Metric], [NODE], "named entries, each a Metric by its _target_"),
+        (Metric, "fid", "a Metric by its _target_"),
+        (Literal["constant", "linear", "cosine"], "cubic", "constant, linear or cosine"),
+        (Literal["raw"] | None, "ema", "raw or null"),
+        (list[int], [1, True], "a list, each item a whole number"),
+        (tuple[int, ...], [1.5], "a list, each item a whole number"),
+        (float | Tensor, "abc", "a number"),
+        (bool | None, 1, "true or false or null"),
+        (str, 5, "text"),
+        (list, 5, "a list"),
+    ],
+)
+def test_other_values_are_refused_in_plain_words(annotation, value, words):
+    with pytest.raises(UserError) as refusal:
+        conform(value, annotation, "x")
+    assert str(refusal.value) == f"x={value!r}: expected {words}"
+
+
+def test_a_partial_may_lack_what_it_will_be_called_with():
+    assert check(widget(_partial_=True, rate=0.5), "widget")["rate"] == 0.5
+
+
+def test_a_target_that_cannot_be_imported_is_named():
+    with pytest.raises(UserError, match=r"_target_=zerosum\.gan\.losses\.Nonsat cannot be imported"):
+        check({"loss": {"_target_": "zerosum.gan.losses.Nonsat"}})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+modle.lr=1", "modle: there is no such option. Did you mean model"),
+        ("optimizer.lr=abc", "optimizer.discriminator.lr='abc': expected a number"),
+        ("+trainer.max_stepz=5", "trainer.max_stepz: .*Did you mean max_steps"),
+        ("+loss.smoth=0.1", "loss.smoth: .*no such option"),
+        ("training.batch_size=0", "training.batch_size=0: the smallest value is 1"),
+        ("+game.k=5", "game.k: .*no such option"),
+        ("run.images=0", "run.images=0: .*at least 1"),
+        ("seed=-1", "seed=-1: expected a whole number"),
+        ("dataset.resolution=48", "16, 32, 64 or 128"),
+        ("dataset=image_folder", "dataset.path is missing"),
+        ("metrics.fid=3", r"protocol.metrics=.*: expected named entries, each a Metric by its _target_"),
+        ("callbacks.curves.every=0", r"callbacks\.curves\.every=0: choose 1 image or more.*~callbacks\.curves"),
+        ("callbacks.evaluate.every=-5", r"callbacks\.evaluate\.every=-5: choose 1"),
+        ("callbacks.checkpoint.every=0", r"callbacks\.checkpoint\.every=0: choose 1"),
+        ("callbacks.guard.every=0", r"callbacks\.guard\.every=0: choose 1"),
+        ("callbacks.samples.frames=0", r"callbacks\.samples\.frames=0: choose 1 to"),
+        ("callbacks.samples.count=0", r"callbacks\.samples\.count=0: choose 1 to"),
+    ],
+)
+def test_mistakes_on_the_command_line_stop_the_build(composed, override, message):
+    with pytest.raises(UserError, match=message):
+        build(validate(composed(override)))
+
+
+def test_a_name_that_is_known_twice_is_proposed_once():
+    assert did_you_mean("los", ["loss", "run", "loss"]) == " Did you mean loss?"
