@@ -19,7 +19,7 @@ from zerosum.experiment.train import train
 from zerosum.runs.load import load
 from zerosum.runs.load import load_dataset
 from zerosum.runs import resume
-from zerosum.report.compare import runs
+from zerosum.report.measured_runs import read_runs
 from zerosum.errors import UserError
 
 OPTIONS = ("dataset=ring", "model=mlp", "protocol=points10k", "protocol.n_fake=32", "training.batch_size=16", "trainer=cpu")
@@ -82,7 +82,7 @@ class Folder:
             "load last": lambda: equal(load(run, "last").cpu().state_dict(), self.whole["last"]),
             "load_dataset": lambda: bool(load_dataset(run).sample_shape),
             "resume": lambda: isinstance(resume.prepared(run, [f"run.images={2 * IMAGES}"]), dict),
-            "compare": lambda: len(runs.read([run])[0]) == 1,
+            "compare": lambda: len(read_runs([run])[0]) == 1,
         }
 
     def stored(self) -> dict[str, Any]:

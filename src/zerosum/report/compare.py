@@ -49,7 +49,7 @@ def write_comparison(
     chart = output.with_suffix(".png")
     image = f"![{value} over training]({chart.name})"
     meaning = f"{MEANING} Measured by: {format_protocol(protocol)}."
-    paragraphs = [meaning, format_table(settings), *common, *collect_notes(runs, failed), image]
+    paragraphs: list[str | list[str]] = [meaning, format_table(settings), *common, *collect_notes(runs, failed), image]
     text = to_markdown(title, paragraphs)
     explanation = " ".join([*common, f"Measured by: {format_protocol(readable)}."])
     save_chart(chart, make_curves(settings, value), value, mean_floor(runs, value), explanation)
