@@ -11,12 +11,12 @@ from omegaconf import OmegaConf
 from torch import nn
 
 import zerosum.distributed
-from zerosum.gan import augment
-from zerosum.gan import transforms
-from zerosum.gan.augment import ADA, Augmentation, DiffAugment, InstanceNoise
 from zerosum.errors import UserError
 from zerosum.experiment.schema import check
+from zerosum.gan import augment, transforms
+from zerosum.gan.augment import ADA, Augmentation, DiffAugment, InstanceNoise
 from zerosum.gan.regularizers import R1, ScoredBatch
+from zerosum.models.networks import Scores
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "augment").glob("*.yaml"))
 MANY = 4000
@@ -27,7 +27,7 @@ def seeded():
     torch.manual_seed(0)
 
 
-def pictures(*shape: int) -> torch.Tensor:
+def random_images(*shape: int) -> torch.Tensor:
     """U[-1, 1], nowhere 0."""
     return 2 * torch.rand(*shape, dtype=torch.float64) - 1
 
@@ -48,7 +48,7 @@ def test_instance_noise_has_its_sigma_and_passes_gradients():
 
 
 def test_instance_noise_can_be_annealed_to_nothing():
-    noise, images = InstanceNoise(0.3), pictures(4, 2)
+    noise, images = InstanceNoise(0.3), random_images(4, 2)
     noise.sigma = 0.0
     assert torch.equal(noise(images), images)
 
@@ -56,7 +56,7 @@ def test_instance_noise_can_be_annealed_to_nothing():
 @pytest.mark.parametrize("augmentation", everything(), ids=lambda module: type(module).__name__)
 def test_points_are_refused_with_the_reason(augmentation):
     with pytest.raises(
-        UserError, match=r"pictures \(C, H, W\), these data have shape \(2,\): use augment=instance_noise"
+        UserError, match=r"images \(C, H, W\), these data have shape \(2,\): use augment=instance_noise"
     ):
         augmentation(torch.zeros(4, 2))
 
@@ -64,19 +64,19 @@ def test_points_are_refused_with_the_reason(augmentation):
 # DiffAugment
 
 
-def test_diffaugment_brightness_adds_one_number_a_picture():
-    images = pictures(MANY, 2, 2, 2)
-    added = (augment.brightened(images) - images).flatten(1)
+def test_diffaugment_brightness_adds_one_number_to_each_image():
+    images = random_images(MANY, 2, 2, 2)
+    added = (augment.brighten(images) - images).flatten(1)
     torch.testing.assert_close(added, added[:, :1].expand_as(added))
     assert added.min() < -0.49 and added.max() < 0.5 and added.max() > 0.49
     torch.testing.assert_close(added[:, 0].std().item(), 12**-0.5, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("change", "axes", "low", "high"), [(augment.resaturated, 1, 0, 2), (augment.recontrasted, (1, 2, 3), 0.5, 1.5)]
+    ("change", "axes", "low", "high"), [(augment.saturate, 1, 0, 2), (augment.change_contrast, (1, 2, 3), 0.5, 1.5)]
 )
 def test_diffaugment_saturation_and_contrast_scale_the_distance_from_a_mean(change, axes, low, high):
-    images = pictures(MANY, 3, 2, 2)
+    images = random_images(MANY, 3, 2, 2)
     changed, mean = change(images).numpy(), images.numpy().mean(axes, keepdims=True)
     factor = ((changed - mean) / (images.numpy() - mean)).reshape(MANY, -1)
     np.testing.assert_allclose(factor, np.broadcast_to(factor[:, :1], factor.shape), atol=1e-9)
@@ -84,28 +84,28 @@ def test_diffaugment_saturation_and_contrast_scale_the_distance_from_a_mean(chan
     np.testing.assert_allclose([factor.min(), factor.max()], [low, high], atol=0.01)
 
 
-def shift(picture: np.ndarray, down: int, right: int) -> np.ndarray:
+def shift(image: np.ndarray, down: int, right: int) -> np.ndarray:
     """By loops, with zeros."""
-    result = np.zeros_like(picture)
-    _, height, width = picture.shape
+    result = np.zeros_like(image)
+    _, height, width = image.shape
     for row in range(height):
         for column in range(width):
             if 0 <= row - down < height and 0 <= column - right < width:
-                result[:, row, column] = picture[:, row - down, column - right]
+                result[:, row, column] = image[:, row - down, column - right]
     return result
 
 
 def test_diffaugment_translation_is_a_shift_by_up_to_an_eighth():
-    images = pictures(300, 2, 8, 17)  # an eighth: 1 and 2 pixels
+    images = random_images(300, 2, 8, 17)  # an eighth: 1 and 2 pixels
     shifts = {(down, right): 0 for down in range(-1, 2) for right in range(-2, 3)}
-    for before, after in zip(images.numpy(), augment.shifted(images).numpy(), strict=True):
+    for before, after in zip(images.numpy(), augment.shift(images).numpy(), strict=True):
         (match,) = [move for move in shifts if np.array_equal(shift(before, *move), after)]
         shifts[match] += 1
     assert min(shifts.values()) >= 5  # 300 / 15 = 20 expected of each
 
 
 def test_diffaugment_cutout_is_a_box_of_half_the_side_centered_anywhere():
-    images = pictures(300, 2, 4, 6)
+    images = random_images(300, 2, 4, 6)
     boxes = {}
     for row in range(5):  # even boxes are centered between pixels, on the border too
         for column in (0, 1, 2, 3, 4, 5):  # the box of 3 is centered on a pixel
@@ -113,17 +113,17 @@ def test_diffaugment_cutout_is_a_box_of_half_the_side_centered_anywhere():
             mask[max(row - 1, 0) : row + 1, max(column - 1, 0) : column + 2] = False
             boxes[row, column] = mask
     seen = set()
-    for before, after in zip(images.numpy(), augment.cut(images).numpy(), strict=True):
+    for before, after in zip(images.numpy(), augment.cut_out(images).numpy(), strict=True):
         (match,) = [center for center, mask in boxes.items() if np.array_equal(before * mask, after)]
         seen.add(match)
     assert seen == set(boxes)
 
 
 def test_diffaugment_does_what_its_policy_says_in_its_order():
-    images = pictures(4, 3, 8, 8)
+    images = random_images(4, 3, 8, 8)
     assert torch.equal(DiffAugment([])(images), images)
     torch.manual_seed(1)
-    expected = augment.cut(augment.shifted(images))
+    expected = augment.cut_out(augment.shift(images))
     torch.manual_seed(1)
     assert torch.equal(DiffAugment(["translation", "cutout"])(images), expected)
 
@@ -139,29 +139,29 @@ def read_at(position: float, size: int) -> list[tuple[int, float]]:
     return [(low, 1 - (inside - low)), (min(low + 1, size - 1), inside - low)]
 
 
-def warped(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def warped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """By loops, bilinearly."""
-    _, height, width = picture.shape
-    result = np.zeros_like(picture)
+    _, height, width = image.shape
+    result = np.zeros_like(image)
     for row in range(height):
         for column in range(width):
             x, y, _ = matrix @ [column - (width - 1) / 2, row - (height - 1) / 2, 1]
             for source_row, above in read_at(y + (height - 1) / 2, height):
                 for source_column, left in read_at(x + (width - 1) / 2, width):
-                    result[:, row, column] += above * left * picture[:, source_row, source_column]
+                    result[:, row, column] += above * left * image[:, source_row, source_column]
     return result
 
 
 @pytest.mark.parametrize("name", transforms.GEOMETRY)
-def test_pictures_are_read_where_the_matrix_says(name):
-    images = pictures(6, 2, 7, 10)
+def test_images_are_read_where_the_matrix_says(name):
+    images = random_images(6, 2, 7, 10)
     matrices = transforms.GEOMETRY[name](images)
     expected = [warped(*pair) for pair in zip(images.numpy(), matrices.numpy(), strict=True)]
     np.testing.assert_allclose(transforms.apply_geometry(images, [matrices]).numpy(), expected, atol=1e-9)
 
 
 def test_quarter_turns_and_flips_are_torch_s():
-    images = pictures(200, 3, 6, 6)
+    images = random_images(200, 3, 6, 6)
     for change, results in [
         (transforms.quarter_turns, [images.rot90(turns, (2, 3)) for turns in range(4)]),
         (transforms.flip, [images, images.flip(3)]),
@@ -173,7 +173,7 @@ def test_quarter_turns_and_flips_are_torch_s():
 
 
 def test_ada_translation_is_by_whole_pixels_up_to_an_eighth():
-    images = pictures(200, 1, 16, 24)
+    images = random_images(200, 1, 16, 24)
     moves = transforms.translation(images)[:, :2, 2].long()  # right, down
     assert moves[:, 0].abs().max() == 3 and moves[:, 1].abs().max() == 2
     padded = np.pad(images.numpy(), [(0, 0), (0, 0), (2, 2), (3, 3)], mode="symmetric")
@@ -181,13 +181,13 @@ def test_ada_translation_is_by_whole_pixels_up_to_an_eighth():
         padded[index, :, 2 + down : 18 + down, 3 + right : 27 + right] for index, (right, down) in enumerate(moves)
     ]
     torch.manual_seed(0)
-    pictures(200, 1, 16, 24)
+    random_images(200, 1, 16, 24)
     changed = transforms.apply_geometry(images, [transforms.translation(images)])
     np.testing.assert_allclose(changed.numpy(), expected, atol=1e-9)
 
 
 def test_scaling_and_rotation_have_the_paper_s_distributions():
-    images = pictures(MANY, 1, 1, 1)
+    images = random_images(MANY, 1, 1, 1)
     scales = transforms.scaling(images)
     torch.testing.assert_close(scales[:, 0, 0], scales[:, 1, 1])
     torch.testing.assert_close(scales[:, 0, 0].log2().std().item(), 0.2, atol=0.01, rtol=0)
@@ -198,7 +198,7 @@ def test_scaling_and_rotation_have_the_paper_s_distributions():
 
 
 def test_the_first_matrix_is_applied_first():
-    images = pictures(8, 1, 6, 6)
+    images = random_images(8, 1, 6, 6)
     matrices = [transforms.quarter_turns(images), transforms.flip(images)]
     expected = transforms.apply_geometry(transforms.apply_geometry(images, matrices[:1]), matrices[1:])
     torch.testing.assert_close(transforms.apply_geometry(images, matrices), expected)
@@ -208,8 +208,8 @@ def test_the_first_matrix_is_applied_first():
 
 
 def in_turn(name: str, seed: int = 1, channels: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pictures, the same with their colors changed, and the amounts: the same draws, made again."""
-    images = pictures(50, channels, 4, 4)
+    """Images, the same with their colors changed, and the amounts: the same draws, made again."""
+    images = random_images(50, channels, 4, 4)
     torch.manual_seed(seed)
     changed = transforms.apply_color(images, [transforms.COLORS[name](images)])
     torch.manual_seed(seed)
@@ -239,7 +239,7 @@ def test_luma_flip_reverses_the_gray_part():
 
 
 def test_hue_turns_colors_about_the_gray_axis():
-    images = pictures(50, 3, 4, 4)
+    images = random_images(50, 3, 4, 4)
     torch.manual_seed(1)
     matrices = transforms.hue(images)
     torch.manual_seed(1)
@@ -252,7 +252,7 @@ def test_hue_turns_colors_about_the_gray_axis():
 
 
 def test_colors_are_changed_in_the_table_s_order_and_gray_like_equal_channels():
-    images = pictures(50, 1, 4, 4)
+    images = random_images(50, 1, 4, 4)
     matrices = [change(images) for change in transforms.COLORS.values()]
     one_by_one = equal = images.repeat(1, 3, 1, 1)
     for matrix in matrices:
@@ -263,15 +263,15 @@ def test_colors_are_changed_in_the_table_s_order_and_gray_like_equal_channels():
 
 def test_colors_of_two_channels_are_refused():
     with pytest.raises(UserError, match="2 channels"):
-        ADA(p=1.0)(pictures(4, 2, 8, 8))
-    ADA(["rotation"], p=1.0)(pictures(4, 2, 8, 8))
+        ADA(p=1.0)(random_images(4, 2, 8, 8))
+    ADA(["rotation"], p=1.0)(random_images(4, 2, 8, 8))
 
 
 # ADA's probability
 
 
-def test_p_is_the_share_of_pictures_an_operation_is_applied_to():
-    images = pictures(MANY, 1, 2, 3)
+def test_p_is_the_share_of_images_an_operation_is_applied_to():
+    images = random_images(MANY, 1, 2, 3)
     for p in (0.0, 0.3, 1.0):
         changed = ADA(["brightness"], p=p)(images)
         share = (changed != images).flatten(1).any(1).double().mean().item()
@@ -280,12 +280,12 @@ def test_p_is_the_share_of_pictures_an_operation_is_applied_to():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_p_of_0_is_the_identity_to_the_last_bit(channels):
-    images = pictures(16, channels, 13, 11).float()
+    images = random_images(16, channels, 13, 11).float()
     assert torch.equal(ADA(p=0.0)(images), images)
 
 
 def test_operations_are_drawn_independently():
-    images = pictures(MANY, 1, 4, 4)
+    images = random_images(MANY, 1, 4, 4)
     changed = (ADA(["rotation", "brightness"], p=0.5)(images) != images).flatten(1).any(1).double().mean().item()
     assert abs(changed - 0.75) < 0.03
 
@@ -293,16 +293,16 @@ def test_operations_are_drawn_independently():
 def test_p_climbs_by_images_over_ramp_while_d_is_too_sure_of_reals():
     ada = ADA(ramp=1000, every=4)
     sure = torch.tensor([5.0, 0.1, 3.0, 2.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0])  # r = 0.8
-    for turn in range(8):
+    for step in range(8):
         ada.observe(sure, 25)
-        assert ada.curves()["augment/probability"] == pytest.approx(0.1 * ((turn + 1) // 4))  # 4 * 25 / 1000
+        assert ada.curves()["augment/probability"] == pytest.approx(0.1 * ((step + 1) // 4))  # 4 * 25 / 1000
     unsure = torch.tensor([5.0, 5.0, 5.0, -0.1])  # r = 0.5, though the mean logit is high
-    for turn in range(4):
+    for step in range(4):
         ada.observe(unsure, 50)
-        assert ada.curves()["augment/probability"] == pytest.approx(0.2 if turn < 3 else 0.0)
+        assert ada.curves()["augment/probability"] == pytest.approx(0.2 if step < 3 else 0.0)
 
 
-def test_p_is_judged_by_all_turns_since_it_last_apply_geometry():
+def test_p_follows_all_steps_since_it_last_moved():
     ada = ADA(target=0.0, ramp=100, every=2)
     for logits in ([1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]):
         ada.observe(torch.tensor(logits), 10)
@@ -368,7 +368,7 @@ def alike(augmentation, seed=3):
 
 @pytest.mark.parametrize("augmentation", [*everything(), InstanceNoise()], ids=lambda module: type(module).__name__)
 def test_gradients_and_their_gradients_flow(augmentation):
-    images = pictures(2, 3, 4, 5).requires_grad_()
+    images = random_images(2, 3, 4, 5).requires_grad_()
     assert torch.autograd.gradcheck(alike(augmentation), images)
     assert torch.autograd.gradgradcheck(alike(augmentation), images)
 
@@ -376,9 +376,9 @@ def test_gradients_and_their_gradients_flow(augmentation):
 @pytest.mark.parametrize("augmentation", everything(), ids=lambda module: type(module).__name__)
 def test_r1_goes_through_augmentations_to_the_weights(augmentation):
     w = torch.randn(3 * 8 * 8, dtype=torch.float64, requires_grad=True)
-    images = pictures(3, 3, 8, 8).requires_grad_()
+    images = random_images(3, 3, 8, 8).requires_grad_()
     function = alike(augmentation)
-    value = R1(1.0).penalty(None, ScoredBatch(images, function(images).flatten(1) @ w), None)
+    value = R1(1.0).penalty(None, ScoredBatch(images, Scores(function(images).flatten(1) @ w)), None)
     (gradient,) = torch.autograd.grad(value, w)
     # The augmentation is affine, A x + b: R1 is E |A^T w|^2 / 2.
     jacobian = torch.autograd.functional.jacobian(lambda x: function(x).flatten(1), images.detach())
@@ -389,8 +389,8 @@ def test_r1_goes_through_augmentations_to_the_weights(augmentation):
 
 
 @pytest.mark.parametrize("augmentation", [*everything(), InstanceNoise()], ids=lambda module: type(module).__name__)
-def test_draws_are_those_of_torch_s_seed_and_differ_between_pictures(augmentation):
-    images = pictures(1, 3, 8, 8).float().repeat(4, 1, 1, 1)
+def test_draws_are_those_of_torch_s_seed_and_differ_between_images(augmentation):
+    images = random_images(1, 3, 8, 8).float().repeat(4, 1, 1, 1)
     first, again, other = (alike(augmentation, seed)(images) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -400,7 +400,7 @@ def test_draws_are_those_of_torch_s_seed_and_differ_between_pictures(augmentatio
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("p", [0.5, 1.0])
 def test_shape_is_kept_and_range_where_colors_are_not_changed(channels, p):
-    images = pictures(16, channels, 16, 12)
+    images = random_images(16, channels, 16, 12)
     for augmentation in everything(p):
         assert augmentation(images).shape == images.shape
     for augmentation in (DiffAugment(["translation", "cutout"]), ADA(list(transforms.GEOMETRY), p=p)):
@@ -408,7 +408,7 @@ def test_shape_is_kept_and_range_where_colors_are_not_changed(channels, p):
 
 
 def test_bfloat16_training_augments_in_float32():
-    images = pictures(8, 3, 32, 32).bfloat16()
+    images = random_images(8, 3, 32, 32).bfloat16()
     for augmentation in everything():
         expected = alike(augmentation)(images.float())
         with torch.autocast("cpu", torch.bfloat16):

@@ -5,20 +5,20 @@ import torch
 from torch import nn
 
 from zerosum.models import dcgan, mlp
-from zerosum.models.blocks import MinibatchDiscrimination, MinibatchStandardDeviation, spectrally_normalized
+from zerosum.models.blocks import MinibatchDiscrimination, MinibatchStandardDeviation, normalize_spectrally
 
 
 @pytest.mark.parametrize("network", [dcgan.Discriminator, mlp.Discriminator])
 @pytest.mark.parametrize("option", ["spectral_norm", "minibatch_stddev", "minibatch_discrimination"])
 def test_every_discriminator_has_every_option(network, option):
     images = torch.randn(8, 1, 16, 16)
-    logits = network((1, 16, 16), 8, **{option: True})(images)
+    logits = network((1, 16, 16), 8, **{option: True})(images).logits
     assert logits.shape == (8,) and logits.isfinite().all()
 
 
 def test_spectral_norm_divides_by_the_largest_singular_value():
     torch.manual_seed(0)
-    layer = spectrally_normalized(nn.Sequential(nn.Linear(6, 4)))[0]
+    layer = normalize_spectrally(nn.Sequential(nn.Linear(6, 4)))[0]
     for _ in range(200):
         layer(torch.randn(2, 6))  # one power iteration each
     assert float(torch.linalg.matrix_norm(layer.weight, 2)) == pytest.approx(1, abs=1e-4)

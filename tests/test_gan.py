@@ -1,4 +1,4 @@
-"""The game: who moves when, on what, and what the clock says."""
+"""The order of the two players' steps, their gradients, the clock and the results of a step."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from torch import nn
 
 from zerosum.data.mixtures import Ring
 from zerosum.data.synthetic import Synthetic
-from zerosum.training.data_module import TrainingData
 from zerosum.gan.gan import GAN, Game, Optimizers
 from zerosum.gan.losses import NonSaturating
+from zerosum.gan.regularizers import R1, Regularizer
 from zerosum.models import dcgan, mlp
 from zerosum.models.networks import Scores
+from zerosum.training.data_module import TrainingData
 from zerosum.training.module import TrainingSettings
-from zerosum.gan.regularizers import R1, Regularizer
 
 
 def sgd(parameters):
@@ -84,9 +84,9 @@ def test_one_step_equals_algorithm_1_written_out():
     for index in range(2):
         real = stream.batch(index, 8, slice(0, 8)).images
         fake = plain.generator(plain.noise(index, 8))
-        d_loss = loss.discriminator(plain.discriminator(real), plain.discriminator(fake.detach()))
+        d_loss = loss.discriminator(plain.discriminator(real).logits, plain.discriminator(fake.detach()).logits)
         descend(plain.discriminator, d_loss)
-    descend(plain.generator, loss.generator(plain.discriminator(fake)))
+    descend(plain.generator, loss.generator(plain.discriminator(fake).logits))
     assert_equal_weights(gan.generator, plain.generator)
     assert_equal_weights(gan.discriminator, plain.discriminator)
 
@@ -102,24 +102,24 @@ def assert_equal_weights(one: nn.Module, other: nn.Module, **tolerance) -> None:
         torch.testing.assert_close(a, b, msg=lambda text, name=name: f"{name}: {text}", **tolerance)
 
 
-def test_the_generators_turn_leaves_no_gradients_in_the_discriminator():
+def test_the_generators_step_leaves_no_gradients_in_the_discriminator():
     gan = points_gan()
 
-    class Turns(Callback):
+    class Gradients(Callback):
         gradients: list[torch.Tensor]
 
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
             self.gradients = [weight.grad.clone() for weight in pl_module.discriminator.parameters()]
 
-    turns = Turns()
-    fit(gan, 1, turns)
+    seen = Gradients()
+    fit(gan, 1, seen)
     fresh = points_gan()
     real = Ring().stream(0, torch.device("cpu")).batch(0, 8, slice(0, 8)).images
     fake = fresh.generator(fresh.noise(0, 8)).detach()
     loss = NonSaturating().discriminator(fresh.discriminator(real).logits, fresh.discriminator(fake).logits)
     expected = torch.autograd.grad(loss, list(fresh.discriminator.parameters()))
-    for seen, wanted in zip(turns.gradients, expected, strict=True):
-        torch.testing.assert_close(seen, wanted)
+    for found, wanted in zip(seen.gradients, expected, strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 def test_under_autocast_the_generator_meets_the_updated_discriminator():
@@ -286,13 +286,13 @@ def test_a_batch_in_four_parts_trains_as_the_whole(critic_steps):
         torch.testing.assert_close(parts[name], value, rtol=1e-5, atol=1e-7)
 
 
-def test_the_turn_of_a_batch_in_parts_reports_the_whole():
-    turns = []
+def test_the_result_of_a_batch_in_parts_is_that_of_the_whole():
+    results = []
     for count in (1, 4):
         gan = points_gan(sgd, regularizers={"r1": R1(0.5)}, accumulate=count)
         fit(gan, 1, batch_size=16)
-        turns.append(gan.last_step)
-    for whole, parts in ((turns[0].losses, turns[1].losses), (turns[0].metrics, turns[1].metrics)):
+        results.append(gan.last_step)
+    for whole, parts in ((results[0].losses, results[1].losses), (results[0].metrics, results[1].metrics)):
         assert whole.keys() == parts.keys()
         for name, value in whole.items():
             torch.testing.assert_close(value, parts[name], rtol=1e-5, atol=1e-6)

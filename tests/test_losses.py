@@ -12,16 +12,15 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm
 from torch.func import vmap
 
-from zerosum.gan import fgan
-from zerosum.gan import losses
 from zerosum.errors import UserError
 from zerosum.experiment.build import make
+from zerosum.experiment.schema import check
+from zerosum.gan import fgan, losses
 from zerosum.gan.fgan import DIVERGENCES, FGAN, alpha_divergence
 from zerosum.gan.losses import LeastSquares, MaximumLikelihood, Minimax, NonSaturating
-from zerosum.experiment.schema import check
 
 CONF = Path(__file__).parents[1] / "conf" / "loss"
-ALPHAS = [-1.0, 0.5, 0.9, 1.5, 3.0]
+ALPHAS = [-1.0, 0.5, 0.9, 1.2, 1.5, 2.0, 3.0]
 
 EVERY = {
     "minimax": losses.Minimax(),
@@ -172,6 +171,72 @@ def test_gradcheck(loss):
     real, fake = logits(-4.0, -0.7, 0.3, 1.2, 3.5), logits(-3.0, -0.2, 0.1, 0.9, 4.0)
     assert torch.autograd.gradcheck(loss.discriminator, (real, fake), rtol=1e-5)
     assert torch.autograd.gradcheck(lambda fake: loss.generator(fake, real.detach()), (fake,), rtol=1e-5)
+
+
+@every_loss
+def test_gradients_in_float32_are_those_of_float64(loss):
+    """Relative 1e-5: alpha above 1 once had none in float32, where float64 had it."""
+    span = torch.linspace(-8, 8, 161)
+    found, expected = (gradients(loss, span.to(dtype)) for dtype in (torch.float32, torch.float64))
+    for single, double in zip(found, expected, strict=True):
+        assert double.abs().max() > 0
+        torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=1e-7)
+
+
+def gradients(loss, span: torch.Tensor) -> list[torch.Tensor]:
+    """Of J_D in the real and the fake logits, and of J_G in the fake ones, all logits of `span` against 0.3."""
+    other = torch.full_like(span, 0.3)
+    losses_of = [
+        lambda x: loss.discriminator(x, other),
+        lambda x: loss.discriminator(other, x),
+        lambda x: loss.generator(x, other),
+    ]
+    at = span.clone().requires_grad_()
+    return [torch.autograd.grad(value(at), at)[0] for value in losses_of]
+
+
+@pytest.mark.parametrize("alpha", [1.05, 1.2, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("saturating", [False, True])
+def test_alpha_above_one_has_its_gradient_in_float32(alpha, saturating):
+    """d/dv f*(v) = max(0, (alpha - 1) v + 1)^(1 / (alpha - 1)), which is the ratio p/q."""
+    fake = logits(-1.5, -0.5, 0.0, 1.0, 2.0, dtype=torch.float32)
+    loss = FGAN("alpha", alpha, saturating)
+    cost = -loss.generator(fake) if saturating else loss.discriminator(torch.zeros(4), fake)
+    (gradient,) = torch.autograd.grad(cost, fake)
+    expected = ((alpha - 1) * fake.detach() + 1).relu() ** (1 / (alpha - 1))
+    torch.testing.assert_close(len(fake) * gradient, expected, rtol=1e-5, atol=0)
+
+
+# Where the best D has its zero
+
+
+@every_loss
+def test_zero_separates_if_the_best_logit_has_the_sign_of_the_log_ratio(loss):
+    """ADA reads signs: of logits or, where the loss is paired, of their differences.
+
+    Best means argmin of p J_real(v) + q J_fake(v), on either side of p = q; it must not be free to move.
+    """
+    grid = torch.linspace(-30, 30, 60_001, dtype=torch.float64)[:, None]
+    zero = torch.zeros_like(grid)
+    by_real, by_fake = vmap(loss.discriminator)(grid, zero), vmap(loss.discriminator)(zero, grid)
+    best = [float(grid[(p * by_real + (1 - p) * by_fake).argmin()]) for p in (0.49, 0.51)]
+    here, above = (loss.discriminator(zero[0] + 1 + level, zero[0] - 1 + level) for level in (0, 7))
+    level_matters = loss.paired or abs(float(above - here)) > 1e-9
+    assert loss.zero_separates == (best[0] < 0 < best[1] and level_matters)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (LeastSquares(), False),
+        (LeastSquares(-1, 1, 0), True),
+        (FGAN("kl"), False),
+        (FGAN("jensen_shannon"), True),
+        (Minimax(0.1), False),
+    ],
+)
+def test_losses_of_which_zero_separates(loss, expected):
+    assert loss.zero_separates == expected
 
 
 @every_loss

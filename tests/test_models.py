@@ -1,4 +1,4 @@
-"""Networks: shapes, the paper's rules, and what they refuse."""
+"""Networks: shapes, the rules of their papers, and the shapes that they refuse."""
 
 import pytest
 import torch
@@ -10,11 +10,11 @@ from zerosum.models import dcgan, mlp
 
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_dcgan_makes_and_judges_pictures_of_every_size(resolution, channels):
+def test_dcgan_makes_and_judges_images_of_every_size(resolution, channels):
     shape = (channels, resolution, resolution)
     images = dcgan.Generator(shape, 10, 4)(torch.randn(2, 10))
     assert images.shape == (2, *shape) and images.abs().max() <= 1
-    assert dcgan.Discriminator(shape, 4)(images).shape == (2,)
+    assert dcgan.Discriminator(shape, 4)(images).logits.shape == (2,)
 
 
 def test_dcgan_at_64_pixels_has_the_papers_widths():
@@ -61,8 +61,8 @@ def test_dcgan_refuses_points_and_names_the_model_for_them():
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (3, 16, 16)])
-def test_mlp_serves_points_and_pictures(shape):
+def test_mlp_serves_points_and_images(shape):
     images = mlp.Generator(shape, 4, 8, 2)(100 * torch.randn(3, 4))
     assert images.shape == (3, *shape)
     assert (images.abs().max() <= 1) == (len(shape) == 3)
-    assert mlp.Discriminator(shape, 8, 2)(images).shape == (3,)
+    assert mlp.Discriminator(shape, 8, 2)(images).logits.shape == (3,)

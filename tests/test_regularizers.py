@@ -1,4 +1,4 @@
-"""Each penalty against its closed form on the critic D(x) = w.x, whose gradient is w everywhere."""
+"""Each penalty against its closed form on D(x) = w.x, whose gradient is w everywhere."""
 
 import math
 from pathlib import Path
@@ -11,20 +11,21 @@ from torch import nn
 
 import zerosum.distributed
 from zerosum.errors import UserError
-from zerosum.models import mlp
 from zerosum.experiment.schema import check
 from zerosum.gan.regularizers import (
+    DRAGAN,
     R1,
     R2,
     Clip,
     Consistency,
-    DRAGAN,
     Drift,
     GradientPenalty,
     LeCam,
     Regularizer,
     ScoredBatch,
 )
+from zerosum.models import mlp
+from zerosum.models.networks import Scores
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "regularizer").glob("*.yaml"))
 SHAPE = (5, 3, 4, 4)
@@ -39,7 +40,7 @@ class Linear(nn.Module):
         self.w = nn.Parameter(norm * w / w.norm())
 
     def forward(self, images):
-        return images.flatten(1) @ self.w
+        return Scores(images.flatten(1) @ self.w)
 
 
 class Twice(nn.Module):
@@ -63,6 +64,13 @@ def both(critic) -> tuple[ScoredBatch, ScoredBatch]:
     return scored(critic), scored(critic)
 
 
+def evaluate(term, critic, real, fake):
+    """The weighted penalty of a batch that comes in one part."""
+    if term.observes_batch:
+        term.observe(real, fake)
+    return term(critic, real, fake)
+
+
 def gradient_of(value, critic):
     (gradient,) = torch.autograd.grad(value, critic.w, retain_graph=True)
     return gradient
@@ -77,7 +85,7 @@ def test_r1_and_r2_are_half_gamma_squared_norm_on_a_linear_critic(kind):
 
 
 def test_r1_looks_at_reals_and_r2_at_fakes():
-    real, fake = both(lambda x: x.square().flatten(1).sum(1) / 2)  # the gradient at x is x
+    real, fake = both(lambda x: Scores(x.square().flatten(1).sum(1) / 2))  # the gradient at x is x
     halves = [scored.images.square().sum((1, 2, 3)).mean() / 2 for scored in (real, fake)]
     torch.testing.assert_close(R1(1.0).penalty(None, real, fake), halves[0])
     torch.testing.assert_close(R2(1.0).penalty(None, real, fake), halves[1])
@@ -88,14 +96,14 @@ def test_r1_looks_at_reals_and_r2_at_fakes():
 @pytest.mark.parametrize("norm", [0.25, 3.0])
 def test_gradient_penalties_are_the_squared_distance_of_the_norm_from_one(kind, one_sided, norm):
     critic = Linear(norm)
-    value = kind(10.0, one_sided=one_sided)(critic, *both(critic))
+    value = evaluate(kind(10.0, one_sided=one_sided), critic, *both(critic))
     excess = max(norm - 1, 0) if one_sided else norm - 1
     torch.testing.assert_close(value.item(), 10.0 * excess**2)
     # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
     torch.testing.assert_close(gradient_of(value, critic), 10.0 * 2 * excess / norm * critic.w.detach())
 
 
-def test_gradient_penalty_is_taken_between_real_and_fake_with_one_epsilon_a_picture():
+def test_gradient_penalty_is_taken_between_real_and_fake_with_one_epsilon_for_each_image():
     real, fake = torch.zeros(SHAPE, dtype=torch.float64), torch.ones(SHAPE, dtype=torch.float64)
     points = GradientPenalty(1.0).points(real, fake).flatten(1)
     assert (points == points[:, :1]).all()
@@ -105,7 +113,9 @@ def test_gradient_penalty_is_taken_between_real_and_fake_with_one_epsilon_a_pict
 
 def test_dragan_is_taken_at_reals_with_noise_of_half_their_deviation():
     real = torch.randn(64, 3, 16, 16, dtype=torch.float64)
-    shares = (DRAGAN(1.0).points(real, real) - real) / (0.5 * real.numpy().std())
+    dragan = DRAGAN(1.0)
+    dragan.observe(ScoredBatch(real, None), ScoredBatch(real, None))
+    shares = (dragan.points(real, real) - real) / (0.5 * real.numpy().std())
     assert shares.min() >= 0 and shares.max() <= 1
     torch.testing.assert_close(shares.mean().item(), 0.5, atol=0.01, rtol=0)
     torch.testing.assert_close(shares.std().item(), 12**-0.5, atol=0.01, rtol=0)
@@ -114,16 +124,16 @@ def test_dragan_is_taken_at_reals_with_noise_of_half_their_deviation():
 @pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, DRAGAN])
 def test_the_gradient_of_a_pack_is_one_gradient(kind):
     w = torch.randn(2 * 7, dtype=torch.float64)
-    pairs = lambda images: images.reshape(-1, 2 * 7) @ w  # noqa: E731
+    pairs = lambda images: Scores(images.reshape(-1, 2 * 7) @ w)  # noqa: E731
     real, fake = (scored(pairs, torch.randn(6, 7, dtype=torch.float64)) for _ in range(2))
     expected = (w.norm() - 1) ** 2 if issubclass(kind, GradientPenalty) else w.square().sum() / 2
-    torch.testing.assert_close(kind(1.0)(pairs, real, fake), expected)
+    torch.testing.assert_close(evaluate(kind(1.0), pairs, real, fake), expected)
 
 
 @pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, DRAGAN])
 def test_a_critic_without_a_gradient_has_a_finite_penalty_with_finite_derivatives(kind):
     critic = Linear(0.0)
-    value = kind(10.0)(critic, *both(critic))
+    value = evaluate(kind(10.0), critic, *both(critic))
     assert value.item() == (0.0 if kind in (R1, R2) else 10.0)
     assert gradient_of(value, critic).isfinite().all()
 
@@ -158,17 +168,19 @@ def test_consistency_without_fakes_costs_one_forward():
 
 
 def with_logits(real: list[float], fake: list[float]) -> tuple[ScoredBatch, ScoredBatch]:
-    return tuple(ScoredBatch(torch.empty(0), torch.tensor(logits, requires_grad=True)) for logits in (real, fake))
+    return tuple(
+        ScoredBatch(torch.empty(0), Scores(torch.tensor(logits, requires_grad=True))) for logits in (real, fake)
+    )
 
 
 def test_lecam_by_hand():
     lecam = LeCam(2.0, decay=0.75)
     # The first batch: a_R = 2, a_F = 1.
     real, fake = with_logits([1.0, 3.0], [0.0, 2.0])
-    torch.testing.assert_close(lecam(None, real, fake).item(), 2 * ((0 + 4) / 2 + (4 + 0) / 2))
+    torch.testing.assert_close(evaluate(lecam, None, real, fake).item(), 2 * ((0 + 4) / 2 + (4 + 0) / 2))
     # The second, means 6 and -3: a_R = 0.75 * 2 + 0.25 * 6 = 3, a_F = 0.75 * 1 - 0.25 * 3 = 0.
     real, fake = with_logits([5.0, 7.0], [-4.0, -2.0])
-    value = lecam(None, real, fake)
+    value = evaluate(lecam, None, real, fake)
     torch.testing.assert_close(value.item(), 2 * ((25 + 49) / 2 + (49 + 25) / 2))
     value.backward()  # the averages are constants: d/dD (D - a)^2 / 2 * 2 = 2 (D - a)
     torch.testing.assert_close(real.logits.grad, torch.tensor([10.0, 14.0]))
@@ -178,15 +190,15 @@ def test_lecam_by_hand():
 def test_lecam_one_sided_lets_a_discriminator_that_errs_alone():
     # a_R = 0 and a_F = 3: the first real and no fake are on the right side, D(x) > a_F and D(G(z)) < a_R.
     real, fake = with_logits([4.0, -4.0], [3.0, 3.0])
-    torch.testing.assert_close(LeCam(1.0, one_sided=True)(None, real, fake).item(), 1.0 / 2)
-    torch.testing.assert_close(LeCam(1.0)(None, real, fake).item(), (1 + 49) / 2 + 9.0)
+    torch.testing.assert_close(evaluate(LeCam(1.0, one_sided=True), None, real, fake).item(), 1.0 / 2)
+    torch.testing.assert_close(evaluate(LeCam(1.0), None, real, fake).item(), (1 + 49) / 2 + 9.0)
 
 
 def test_lecam_goes_on_from_its_state():
     first, second = LeCam(1.0), LeCam(1.0)
-    first(None, *with_logits([5.0], [-5.0]))
+    evaluate(first, None, *with_logits([5.0], [-5.0]))
     second.load_state_dict(first.state_dict())
-    assert torch.equal(first(None, *with_logits([1.0], [2.0])), second(None, *with_logits([1.0], [2.0])))
+    assert torch.equal(*(evaluate(each, None, *with_logits([1.0], [2.0])) for each in (first, second)))
     torch.testing.assert_close(second.real_average.item(), 0.99 * 5 + 0.01 * 1)
 
 
@@ -195,9 +207,19 @@ def test_what_is_averaged_is_averaged_over_processes(monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(7.0))  # the other process has 7
     lecam = LeCam(1.0)
     real, fake = with_logits([1.0], [3.0])
-    lecam(None, real, fake)
+    evaluate(lecam, None, real, fake)
     assert (lecam.real_average.item(), lecam.fake_average.item()) == (4.0, 5.0)
     assert real.logits.item() == 1.0
+
+
+def test_dragans_deviation_is_that_of_all_processes_together(monkeypatch):
+    """The other process's images are all 3; joined with ours the mean is 2 and the variance (1 + 9 + 1 + 1) / 4."""
+    replies = iter([3.0, 1.0])  # the other's mean, and its mean squared distance from 2
+    monkeypatch.setattr(zerosum.distributed, "rank_and_world_size", lambda: (0, 2))
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(next(replies)))
+    dragan, real = DRAGAN(1.0), ScoredBatch(torch.tensor([[3.0], [-1.0]]), None)
+    dragan.observe(real, real)
+    assert dragan.deviation.item() == pytest.approx(torch.tensor([3.0, -1.0, 3.0, 3.0]).std(correction=0).item())
 
 
 @pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, DRAGAN, Drift, LeCam])
@@ -208,7 +230,7 @@ def test_lazy_evaluation_has_the_same_mean_gradient(kind):
         regularizer = kind(2.0, every=every)
         due = [step for step in range(8, 12) if regularizer.due(step)]
         assert len(due) == 4 // every
-        sums[every] = sum(gradient_of(regularizer(critic, real, fake), critic) for _ in due)
+        sums[every] = sum(gradient_of(evaluate(regularizer, critic, real, fake), critic) for _ in due)
     torch.testing.assert_close(sums[4], sums[1])
 
 
@@ -247,7 +269,7 @@ def test_every_config_builds_regularizers_that_reach_the_weights(path):
             continue
         critic = mlp.Discriminator((1, 8, 8), 16, 2)
         real, fake = (scored(critic, torch.randn(4, 1, 8, 8)) for _ in range(2))
-        regularizer(critic, real, fake).backward()
+        evaluate(regularizer, critic, real, fake).backward()
         gradients = [parameter.grad for parameter in critic.parameters() if parameter.grad is not None]
         assert all(gradient.isfinite().all() for gradient in gradients)
         assert any(gradient.abs().max() > 0 for gradient in gradients)
