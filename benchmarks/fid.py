@@ -23,11 +23,11 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from training_speed import processor
 
 from zerosum.data.synthetic import Synthetic
-from zerosum.evaluation.frechet import FrechetDistance, Gaussian, frechet_distance, trace_of_root
 from zerosum.evaluation.features.inception import InceptionFeatures
+from zerosum.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, trace_of_root
 
 SIZE = 2048
-PICTURES = 100
+IMAGES = 100
 """Extracted by each contestant in each round; the distances are of so many on a side."""
 
 Contestants = dict[str, Callable[[], float]]
@@ -47,15 +47,15 @@ def random_weights(folder: Path) -> Path:
             torch.nn.init.kaiming_normal_(layer.weight)
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None
-    network.train()(pictures(0)[:32])
+    network.train()(make_images(0)[:32])
     torch.save(network.state_dict(), folder / "inception.pth")
     return folder / "inception.pth"
 
 
-def pictures(seed: int) -> Tensor:
-    """(PICTURES, 3, 32, 32) uint8 patchworks."""
+def make_images(seed: int) -> Tensor:
+    """(IMAGES, 3, 32, 32) uint8 patchworks."""
     draw = torch.Generator().manual_seed(seed)
-    patches = torch.randint(50 * seed, 256, (PICTURES, 3, 8, 8), generator=draw, dtype=torch.uint8)
+    patches = torch.randint(50 * seed, 256, (IMAGES, 3, 8, 8), generator=draw, dtype=torch.uint8)
     return patches.repeat_interleave(4, 2).repeat_interleave(4, 3)
 
 
@@ -98,7 +98,7 @@ def roots(sides: tuple[Gaussian, Gaussian, float]) -> Contestants:
 
 
 def networks(weights: Path) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Feature extractors, pictures to (N, 2048)."""
+    """Feature extractors, images to (N, 2048)."""
     reference = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights))
     made: dict[str, Callable[[Tensor], Tensor]] = {"torch-fidelity": lambda batch: reference(batch)[0]}
     for name, precision in (("zerosum", "float32"), ("zerosum, bfloat16", "bfloat16")):
@@ -142,40 +142,27 @@ def table(title: str, measured: dict[str, tuple[list[float], float]], base: str,
 
 
 def distances(weights: Path) -> list[str]:
-    """The same pictures through each library, whole."""
-    real, fake = pictures(0), pictures(1)
+    """The same images through each library, whole."""
+    real, fake = make_images(0), make_images(1)
     features = {
         name: [extracted(network, side) for side in (real, fake)] for name, network in networks(weights).items()
     }
-    own = FrechetDistance(SIZE)
-    for side, is_real in ((0, True), (1, False)):
-        for batch in features["zerosum"][side].split(50):
-            own.update(batch, real=is_real)
     identity = torch.nn.Identity()
     identity.num_features = SIZE  # type: ignore[assignment]
     plain = FrechetInceptionDistance(identity)
     for side, is_real in ((0, True), (1, False)):
         plain.update(features["torch-fidelity"][side], real=is_real)
     statistics_ = [fid_features_to_statistics(side) for side in features["torch-fidelity"]]
-    gaussians = [
-        [rows_of(side) for side in sides] for sides in (features["torch-fidelity"], features["zerosum, bfloat16"])
-    ]
+    gaussians = {name: [fit_gaussian(side) for side in sides] for name, sides in features.items()}
     rows = {
         "torch-fidelity": fid_statistics_to_metric(*statistics_, verbose=False)["frechet_inception_distance"],
         "torchmetrics, torch-fidelity's features": float(plain.compute()),
-        "float64 and exact root, torch-fidelity's features": float(frechet_distance(*gaussians[0])),
-        "zerosum": float(own.compute()),
-        "zerosum, bfloat16 on both sides": float(frechet_distance(*gaussians[1])),
+        "float64 and exact root, torch-fidelity's features": float(frechet_distance(*gaussians["torch-fidelity"])),
+        "zerosum": float(frechet_distance(*gaussians["zerosum"])),
+        "zerosum, bfloat16 on both sides": float(frechet_distance(*gaussians["zerosum, bfloat16"])),
     }
-    lines = [f"## FID of {PICTURES} pictures against {PICTURES}", "", "| | FID |", "|---|---|"]
+    lines = [f"## FID of {IMAGES} images against {IMAGES}", "", "| | FID |", "|---|---|"]
     return [*lines, *(f"| {name} | {value:.7f} |" for name, value in rows.items()), ""]
-
-
-def rows_of(features: Tensor) -> Gaussian:
-    """The Gaussian of few features."""
-    from zerosum.evaluation.frechet import fitted
-
-    return fitted(features)
 
 
 def main() -> None:
@@ -195,7 +182,7 @@ def main() -> None:
             (f"The root, {SIZE} features, 1,000 samples on a side", few_samples()),
         ):
             lines += table(title, rounds_of(roots(sides), count), "torchmetrics", "relative error")
-        images = pictures(0)
+        images = make_images(0)
         made = networks(weights)
         wanted = extracted(made["torch-fidelity"], images[:50])
 
@@ -203,13 +190,13 @@ def main() -> None:
             return lambda: float((extracted(network, images)[:50] - wanted).norm() / wanted.norm())
 
         measured = rounds_of({name: extraction(network) for name, network in made.items()}, count)
-        title = f"Features of {PICTURES} pictures"
+        title = f"Features of {IMAGES} images"
         lines += table(title, measured, "torch-fidelity", "relative difference of features")
         lines += distances(weights)
     text = "\n".join(lines)
     print(text)
     path = Path(__file__).parent / "results" / f"fid_cpu{torch.get_num_threads()}_{date.today()}.md"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,13 @@ def rank_and_world_size() -> tuple[int, int]:
     return 0, 1
 
 
+def broadcast_buffers(network: nn.Module) -> None:
+    """Give every rank the buffers of rank 0: running statistics of batch norm differ between ranks."""
+    if rank_and_world_size()[1] > 1:
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
 def average_gradients(parameters: list[nn.Parameter]) -> None:
     """Replace each gradient by its mean over all ranks, with a single all-reduce."""
     _, processes = rank_and_world_size()

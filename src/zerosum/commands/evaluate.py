@@ -51,15 +51,14 @@ def evaluate(
     base = run / f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}"
     written = [base.with_suffix(".json")]
 
-    def values_of() -> dict[str, float]:
+    def compute() -> dict[str, float]:
         if "memorization" in getattr(protocol, "metrics", {}):
             written.append(base.with_name(f"{base.name}_nearest.png"))
             return measure_and_draw(protocol, module, written[-1])
         return protocol.measure(module)
 
-    measurement = measure(protocol, module, values_of, weights)
-    measurement.card.run["checkpoint"] = checkpoint
     floor = protocol.floor()
+    measurement = measure(protocol, module, compute, weights, {"checkpoint": checkpoint})
     content = json.dumps({**measurement.to_dict(), "floor": floor}, indent=1)
     save_whole(written[0], lambda partial: partial.write_text(content, encoding="utf-8"))
     return "\n".join([format_measurement(measurement, floor), f"written to {' and '.join(map(str, written))}"])
@@ -68,11 +67,11 @@ def evaluate(
 def measure_and_draw(protocol: Any, module: Any, path: Path) -> dict[str, float]:
     """The values, and a picture of the samples that are nearest to training images."""
     from zerosum.drawing.grid import save_png
-    from zerosum.evaluation.nearest_pairs import nearest_pairs
+    from zerosum.evaluation.nearest_pairs import draw_nearest_pairs
 
-    fake = protocol.features_of(module)
-    values = protocol.values(fake, protocol.metrics)
-    save_png(nearest_pairs(protocol, module, fake), path)
+    fake = protocol.compute_features(module)
+    values = protocol.measure_features(fake)
+    save_png(draw_nearest_pairs(protocol, module, fake), path)
     return values
 
 

@@ -1,102 +1,134 @@
-"""Metrics that compare the two distributions as wholes: FID and what derives from it, KID, Inception Score."""
+"""Metrics that compare whole distributions: FID and its variants, KID, Inception Score."""
 
+import math
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics.image.inception import InceptionScore as TorchmetricsInceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from zerosum.errors import UserError
+from zerosum.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, standard_error
 from zerosum.evaluation.protocol import Direction, UnmeasurableError
-from zerosum.evaluation.frechet import frechet_distance
-from zerosum.evaluation.reference import FeatureSet, Reference, fit_gaussian_of
+from zerosum.evaluation.reference import FeatureSet, Reference, predicted_classes
 from zerosum.randomness import derive, generator
 
 
 class FID:
-    """Frechet distance of all samples from all real pictures (Heusel et al. 2017, equation 6)."""
+    """Frechet distance of all samples from all real images (Heusel et al. 2017, equation 6)."""
 
     better: ClassVar[dict[str, Direction]] = {"fid": "lower"}
     has_floor: ClassVar[bool] = True
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
         """{"fid": distance}"""
-        return {"fid": float(frechet_distance(reference.gaussian, fit_gaussian_of(fake.features)))}
+        return {"fid": float(frechet_distance(reference.gaussian, fit_gaussian(fake.features)))}
+
+    def extrapolate(self, reference: Reference, real: FeatureSet, count: int) -> dict[str, float]:
+        """FID of `count` images: the parabola over 1/N through FID of all N images, their halves and their thirds."""
+        size = len(real.features)
+        check_enough(real.features)
+        distances = [mean_fid_of_parts(reference.gaussian, real.features, parts) for parts in (1, 2, 3)]
+        parabola = np.polyfit([1 / size, 2 / size, 3 / size], distances, 2)
+        return {"fid": float(np.polyval(parabola, 1 / count))}
 
     def describe(self) -> dict[str, Any]:
-        """Nothing: the protocol says it all."""
         return {}
 
 
 class FIDInfinity:
     """FID at infinitely many samples: the intercept of FID over 1/N (Chong and Forsyth 2020, section 4).
 
-    Least squares over `points` numbers of samples, drawn at random, from a tenth of them, but at least twice the
-    number of features, up to all. The number of real pictures stays what it is.
+    A line is fitted to `points` numbers of samples, drawn at random, from a tenth of them, but at least twice the
+    number of features, up to all. The number of real images does not change.
     """
 
     better: ClassVar[dict[str, Direction]] = {"fid_infinity": "lower"}
     has_floor: ClassVar[bool] = True
 
     def __init__(self, points: int = 15, seed: int = 0) -> None:
+        if points < 3:
+            raise UserError(f"metrics.fid_infinity.points={points}: the error of a line needs 3 or more points")
         self.points = points
         self.seed = seed
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
-        """{"fid_infinity": intercept, "fid_infinity_error": its standard error}"""
-        count, size = fake.features.shape
-        fewest = max(count // 10, 2 * size)
-        if fewest > count // 2:
-            raise UnmeasurableError(f"fid_infinity needs n_fake over {4 * size}, four times the number of features")
-        counts = torch.linspace(fewest, count, self.points).round().long().tolist()
-        distances = [self.at(number, reference, fake.features) for number in counts]
-        intercept, error = intercept_of(1 / torch.tensor(counts, dtype=torch.float64), torch.stack(distances).cpu())
-        return {"fid_infinity": intercept, "fid_infinity_error": error}
+        """{"fid_infinity": intercept, "fid_infinity_error": its standard deviation over draws of the samples}
 
-    def at(self, number: int, reference: Reference, features: Tensor) -> Tensor:
-        """FID of `number` of the samples."""
-        rows = torch.randperm(len(features), generator=generator(self.seed, number, "fid_infinity"))[:number]
-        return frechet_distance(reference.gaussian, fit_gaussian_of(features[rows.to(features.device)]))
+        The variance of the intercept is that of the fit plus that of the samples, which all points share.
+        """
+        line = fit_fid_line(reference.gaussian, fake.features, self.points, self.seed)
+        of_samples = float(standard_error(reference.gaussian, fake.features))
+        return {"fid_infinity": line.intercept, "fid_infinity_error": math.hypot(line.intercept_stderr, of_samples)}
+
+    def extrapolate(self, reference: Reference, real: FeatureSet, count: int) -> dict[str, float]:
+        """The same: the intercept does not depend on the number of images."""
+        return self(reference, real)
 
     def describe(self) -> dict[str, Any]:
-        """The number of points."""
         return {"fid_infinity_points": self.points}
 
 
-def intercept_of(x: Tensor, y: Tensor) -> tuple[float, float]:
-    """The least squares intercept of y over x, float64 (n,), and its standard error."""
-    deviation = x - x.mean()
-    slope = (deviation * y).sum() / deviation.square().sum()
-    intercept = y.mean() - slope * x.mean()
-    variance = (y - intercept - slope * x).square().sum() / (len(x) - 2)
-    error = (variance * (1 / len(x) + x.mean().square() / deviation.square().sum())).sqrt()
-    return float(intercept), float(error)
+def fit_fid_line(real: Gaussian, features: Tensor, points: int = 15, seed: int = 0) -> Any:
+    """FID over 1/N as a line, by least squares: scipy's result, with intercept, slope and intercept_stderr."""
+    from scipy.stats import linregress
+
+    count, size = features.shape
+    check_enough(features)
+    counts = torch.linspace(max(count // 10, 2 * size), count, points).round().long().tolist()
+    distances = []
+    for number in counts:
+        rows = torch.randperm(count, generator=generator(seed, number, "fid_infinity"))[:number]
+        distances.append(float(frechet_distance(real, fit_gaussian(features[rows.to(features.device)]))))
+    return linregress([1 / number for number in counts], distances)
+
+
+def mean_fid_of_parts(real: Gaussian, features: Tensor, parts: int, repeats: int = 4) -> float:
+    """Mean FID of disjoint random parts of equal size, over `repeats` divisions."""
+    distances = []
+    for repeat in range(repeats if parts > 1 else 1):
+        order = torch.randperm(len(features), generator=generator(repeat, parts, "parts")).to(features.device)
+        for rows in order.split(len(features) // parts)[:parts]:
+            distances.append(float(frechet_distance(real, fit_gaussian(features[rows]))))
+    return sum(distances) / len(distances)
+
+
+def check_enough(features: Tensor) -> None:
+    """UnmeasurableError if FID of parts of the images is not yet nearly a line over 1/N."""
+    count, size = features.shape
+    if count < 4 * size:
+        raise UnmeasurableError(f"FID over 1/N needs {4 * size:,} images, four for each feature, and has {count:,}")
 
 
 class FIDByClass:
-    """Mean over classes of the FID within a class (Benny et al. 2021, WCFID); guessed where nothing was asked for."""
+    """Mean over classes of the FID within a class (Benny et al. 2021, WCFID).
+
+    Classes of unconditional samples are those that the features predict, which must be the classes of the dataset.
+    """
 
     better: ClassVar[dict[str, Direction]] = {"fid_by_class": "lower"}
     has_floor: ClassVar[bool] = True
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
         """{"fid_by_class": mean distance}"""
-        if reference.real.labels is None:
-            raise UnmeasurableError("fid_by_class needs labelled pictures")
-        if fake.labels is None and (fake.logits is None or reference.dataset.classes is None):
-            raise UnmeasurableError("fid_by_class needs a conditional generator, or features that classify")
-        real_classes, fake_classes = reference.real.classes(), fake.classes()
+        real_classes = reference.real.labels
+        if real_classes is None:
+            raise UnmeasurableError("fid_by_class needs labelled images")
+        fake_classes = predicted_classes(reference, fake, "fid_by_class") if fake.labels is None else fake.labels
         distances = []
         for label in real_classes.unique():
-            rows = fake_classes == label
-            if rows.sum() < 2:
-                raise UnmeasurableError(f"fid_by_class: no samples of class {int(label)}")
-            pair = (reference.real.features[real_classes == label], fake.features[rows])
-            distances.append(frechet_distance(*(fit_gaussian_of(features) for features in pair)))
+            pair = []
+            for images, classes, kind in ((reference.real, real_classes, "images"), (fake, fake_classes, "samples")):
+                rows = classes == label
+                if rows.sum() < 2:
+                    raise UnmeasurableError(f"fid_by_class needs 2 or more {kind} of class {int(label)}")
+                pair.append(fit_gaussian(images.features[rows]))
+            distances.append(frechet_distance(*pair))
         return {"fid_by_class": float(torch.stack(distances).mean())}
 
     def describe(self) -> dict[str, Any]:
-        """Nothing."""
         return {}
 
 
@@ -112,23 +144,26 @@ class KID:
         self.seed = seed
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
-        """{"kid": mean, "kid_std": deviation over subsets}; a subset holds no more than either side does."""
+        """{"kid": mean, "kid_std": deviation over subsets}; a subset is at most as large as either side."""
         size = min(self.subset_size, len(reference.real.features), len(fake.features))
         metric = KernelInceptionDistance(
-            identity(fake.features), subsets=self.subsets, subset_size=size, sync_on_compute=False
+            make_identity(fake.features), subsets=self.subsets, subset_size=size, sync_on_compute=False
         )
         metric.update(reference.real.features.double(), real=True)
         metric.update(fake.features.double(), real=False)
-        mean, deviation = seeded(self.seed, "kid", metric)
+        mean, deviation = compute_seeded(metric, self.seed, "kid")
         return {"kid": float(mean), "kid_std": float(deviation)}
 
+    def extrapolate(self, reference: Reference, real: FeatureSet, count: int) -> dict[str, float]:
+        """The same: KID is unbiased at any number of images."""
+        return self(reference, real)
+
     def describe(self) -> dict[str, Any]:
-        """Subsets and their size."""
         return {"kid_subsets": f"{self.subsets} of at most {self.subset_size}"}
 
 
 class InceptionScore:
-    """exp E KL(p(y|x), p(y)), mean and deviation over 10 parts (Salimans et al. 2016), by torchmetrics."""
+    """exp E KL(p(y|x), p(y)), mean and deviation over `splits` parts (Salimans et al. 2016), by torchmetrics."""
 
     better: ClassVar[dict[str, Direction]] = {"inception_score": "higher"}
     has_floor: ClassVar[bool] = True
@@ -141,26 +176,25 @@ class InceptionScore:
         """{"inception_score": mean, "inception_score_std": deviation}"""
         if fake.logits is None:
             raise UnmeasurableError("inception_score needs features that classify")
-        metric = TorchmetricsInceptionScore(identity(fake.logits), splits=self.splits, sync_on_compute=False)
+        metric = TorchmetricsInceptionScore(make_identity(fake.logits), splits=self.splits, sync_on_compute=False)
         metric.update(fake.logits.double())
-        mean, deviation = seeded(self.seed, "inception_score", metric)
+        mean, deviation = compute_seeded(metric, self.seed, "inception_score")
         return {"inception_score": float(mean), "inception_score_std": float(deviation)}
 
     def describe(self) -> dict[str, Any]:
-        """The number of parts."""
         return {"inception_score_splits": self.splits}
 
 
-def identity(rows: Tensor) -> nn.Module:
-    """What torchmetrics takes for a feature network: features are features already."""
+def make_identity(rows: Tensor) -> nn.Module:
+    """A network that returns its input: torchmetrics is given features in place of images."""
     network = nn.Identity()
     network.num_features = rows.shape[1]  # type: ignore[assignment]
     return network
 
 
-def seeded(seed: int, what: str, metric: Any) -> tuple[Tensor, Tensor]:
-    """What a metric that shuffles by the global generator computes, as a function of the seed."""
+def compute_seeded(metric: Any, seed: int, name: str) -> tuple[Tensor, Tensor]:
+    """Compute a metric that shuffles by torch's global generator, as a function of the seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, what))
+        torch.manual_seed(derive(seed, name))
         mean, deviation = metric.compute()
     return mean, deviation

@@ -1,15 +1,16 @@
 """Frechet distance between Gaussians fitted to features (Heusel et al. 2017, equation 6), exact in float64."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
+from torch import Tensor
 
 TOLERANCE = 1e-11
-"""Estimated relative error of Tr sqrt(C_1 C_2) above which the fast root gives way to an exact one.
+"""Estimated relative error of Tr sqrt(C_1 C_2) above which the exact root replaces the fast one.
 
-Errors that were found, for spectra from flat to 1/k^2, were at most a fiftieth of the estimate."""
+The errors measured for spectra from flat to 1/k^2 were at most a fiftieth of the estimate."""
+CHUNK = 2048
+"""Rows converted to float64 at a time"""
 
 
 class Gaussian(NamedTuple):
@@ -20,65 +21,22 @@ class Gaussian(NamedTuple):
     covariance: Tensor
     """(F, F), with the denominator N - 1"""
     rows: Tensor | None
-    """(N, F), features less their mean over sqrt(N - 1), where N is at most F: covariance = rows^T rows"""
+    """(N, F), (features - mean) / sqrt(N - 1), so that covariance = rows^T rows; None if N > F"""
 
 
-class FrechetDistance(FrechetInceptionDistance):
-    """torchmetrics' FID of features instead of pictures, with an exact root and a result in float64.
-
-    `update(features (B, num_features), real)`. While there are no more samples than features they are kept: from them
-    the root of a rank-deficient covariance is exact and fast.
-    """
-
-    real_rows: list[Tensor]
-    fake_rows: list[Tensor]
-
-    def __init__(self, num_features: int, **options: Any) -> None:
-        identity = nn.Identity()
-        identity.num_features = num_features  # type: ignore[assignment]
-        super().__init__(identity, reset_real_features=False, **options)
-        self.num_features = num_features
-        self.add_state("real_rows", [], dist_reduce_fx="cat")
-        self.add_state("fake_rows", [], dist_reduce_fx="cat")
-
-    def update(self, imgs: Tensor, real: bool) -> None:
-        """Add features to one of the two sides."""
-        super().update(imgs.double(), real)
-        if self.samples(real) <= self.num_features:
-            (self.real_rows if real else self.fake_rows).append(imgs.double())
-
-    def reset(self) -> None:
-        """Forget the samples; the real side stays."""
-        kept = self.real_rows
-        super().reset()
-        self.real_rows = kept
-
-    def samples(self, real: bool) -> int:
-        """How many were added to a side."""
-        return int(self.real_features_num_samples if real else self.fake_features_num_samples)
-
-    def gaussian(self, real: bool) -> Gaussian:
-        """The fit of one side."""
-        side, count = "real" if real else "fake", self.samples(real)
-        kept = getattr(self, f"{side}_rows")
-        rows = torch.cat(kept) if isinstance(kept, list) and kept else kept
-        if isinstance(rows, Tensor) and len(rows) == count:
-            return fitted(rows)
-        mean = getattr(self, f"{side}_features_sum") / count
-        squares = getattr(self, f"{side}_features_cov_sum") - count * torch.outer(mean, mean)
-        return Gaussian(mean, squares / (count - 1), None)
-
-    def compute(self) -> Tensor:
-        """The distance, a float64 scalar."""
-        return frechet_distance(self.gaussian(True), self.gaussian(False))
-
-
-def fitted(features: Tensor) -> Gaussian:
-    """The Gaussian of features (N, F)."""
-    features = features.double()
-    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
-    few = len(features) <= features.shape[1]
-    return Gaussian(features.mean(0), centred.T @ centred, centred if few else None)
+def fit_gaussian(features: Tensor) -> Gaussian:
+    """The Gaussian of features (N, F): mean and covariance in float64, summed in chunks of rows."""
+    count, size = features.shape
+    mean = features.sum(0, dtype=torch.float64) / count
+    scale = (count - 1) ** 0.5
+    if count <= size:
+        rows = (features.double() - mean) / scale
+        return Gaussian(mean, rows.T @ rows, rows)
+    covariance = torch.zeros(size, size, dtype=torch.float64, device=features.device)
+    for chunk in features.split(CHUNK):
+        rows = (chunk.double() - mean) / scale
+        covariance.addmm_(rows.T, rows)
+    return Gaussian(mean, covariance, None)
 
 
 def frechet_distance(real: Gaussian, fake: Gaussian) -> Tensor:
@@ -88,11 +46,11 @@ def frechet_distance(real: Gaussian, fake: Gaussian) -> Tensor:
 
 
 def trace_of_root(real: Gaussian, fake: Gaussian) -> Tensor:
-    """Tr sqrt(C_1 C_2), by what the ranks of the covariances allow.
+    """Tr sqrt(C_1 C_2), by the method that the ranks of the covariances allow.
 
-    With C = A^T A it is the sum of the singular values of A_1 A_2^T, so of a small matrix where there are few samples.
-    Otherwise A is a Cholesky factor; eigenvalues are faster than singular values but lose half of the digits of the
-    small ones, so they are taken only where these weigh nothing.
+    With C = A^T A it is the sum of the singular values of A_1 A_2^T, a small matrix if there are few samples.
+    Otherwise A is a Cholesky factor. Eigenvalues are faster than singular values but lose half of the digits of the
+    small ones, so they are used only if those are negligible.
     """
     if real.rows is None and fake.rows is None:
         root = root_by_eigenvalues(real.covariance, fake.covariance)
@@ -102,7 +60,7 @@ def trace_of_root(real: Gaussian, fake: Gaussian) -> Tensor:
 
 
 def root_by_eigenvalues(one: Tensor, other: Tensor) -> Tensor | None:
-    """Tr sqrt(C_1 C_2) from the eigenvalues of L^T C_2 L, C_1 = L L^T; None where that would not be exact."""
+    """Tr sqrt(C_1 C_2) from the eigenvalues of L^T C_2 L, C_1 = L L^T; None if that would not be exact."""
     lower, failed = torch.linalg.cholesky_ex(one)
     if failed:
         return None
@@ -114,13 +72,40 @@ def root_by_eigenvalues(one: Tensor, other: Tensor) -> Tensor | None:
 
 
 def factor(gaussian: Gaussian) -> Tensor:
-    """A with C = A^T A: the rows, the Cholesky factor, or what the eigenvectors of a singular C give."""
+    """A with C = A^T A: the rows, the Cholesky factor, or a root from the eigenvectors of a singular C."""
     if gaussian.rows is not None:
         return gaussian.rows
     lower, failed = torch.linalg.cholesky_ex(gaussian.covariance)
-    noise = len(lower) * torch.finfo(torch.float64).eps  # below it an eigenvalue is rounding alone
+    noise = len(lower) * torch.finfo(torch.float64).eps  # eigenvalues below it are rounding errors
     if not failed and lower.diagonal().min().square() > noise * lower.diagonal().max().square():
         return lower.T
     eigenvalues, vectors = torch.linalg.eigh(gaussian.covariance)
     kept = eigenvalues > noise * eigenvalues[-1]
     return eigenvalues[kept].sqrt()[:, None] * vectors[:, kept].T
+
+
+def standard_error(real: Gaussian, features: Tensor) -> Tensor:
+    """Standard deviation of the distance over draws of the N fake features (N, F), to first order in 1/sqrt(N).
+
+    The delta method: the distance changes by q(x) / N for each sample x, with the influence
+    q(x) = 2 (mu_2 - mu_1)^T (x - mu_2) + (x - mu_2)^T (I - T) (x - mu_2), where T is the optimal transport map from
+    fake to real, T C_2 T = C_1.
+    """
+    fake = fit_gaussian(features)
+    transport = transport_map(real.covariance, fake.covariance)
+    shift = 2 * (fake.mean - real.mean)
+    influence = []
+    for chunk in features.split(CHUNK):
+        rows = chunk.double() - fake.mean
+        influence.append(rows @ shift + ((rows - rows @ transport) * rows).sum(1))
+    return torch.cat(influence).std() / len(features) ** 0.5
+
+
+def transport_map(real: Tensor, fake: Tensor) -> Tensor:
+    """T = C_2^(-1/2) (C_2^(1/2) C_1 C_2^(1/2))^(1/2) C_2^(-1/2), on the directions in which the fakes vary."""
+    eigenvalues, vectors = torch.linalg.eigh(fake)
+    kept = eigenvalues > len(fake) * torch.finfo(torch.float64).eps * eigenvalues[-1]
+    deviations, vectors = eigenvalues[kept].sqrt(), vectors[:, kept]
+    half, inverse = vectors * deviations, vectors / deviations
+    squares, directions = torch.linalg.eigh(half.T @ real @ half)
+    return inverse @ (directions * squares.clamp(min=0).sqrt()) @ directions.T @ inverse.T

@@ -1,29 +1,41 @@
-"""One pass over samples through the feature network, then every metric from the same features."""
+"""Metrics of images: samples pass through the feature network once, and every metric uses the same features."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zerosum.data.images import ImageDataset
-from zerosum.distributed import on_rank_zero, all_reduce_sum, rank_and_world_size
-from zerosum.errors import UserError
-from zerosum.evaluation.protocol import Metric, check_metrics, measure_each, score_by_first
+from zerosum.distributed import all_reduce_sum, on_rank_zero, rank_and_world_size
+from zerosum.errors import DivergedError, UserError
+from zerosum.evaluation.features.extractor import FeatureOutput, Features
+from zerosum.evaluation.protocol import (
+    Extrapolating,
+    Metric,
+    UnmeasurableError,
+    check_metrics,
+    describe_selection,
+    measure_each,
+    measure_some,
+    score_by_first,
+)
 from zerosum.evaluation.reference import FeatureSet, Reference, progress_bar
-from zerosum.evaluation.features.extractor import Features
 from zerosum.pixels import to_uint8
 from zerosum.sampling import Model
 
 CPU = torch.device("cpu")
+MOST_SAMPLES = 10_000_000
+"""Largest number of samples that a protocol may ask for"""
 
 
 class ImageProtocol:
-    """Metrics of `n_fake` samples, of seeds seed * n_fake .. , against all of a split.
+    """Metrics of `n_fake` samples, generated from seeds seed * n_fake and following, against all images of a split.
 
     Samples are rounded to uint8 and generated `batch_size` at a time, whole batches by each process, so that the values
-    do not depend on the number of processes. With `floor`, as many pictures of the other split (train, where the split
-    is held out) are measured in the samples' place. best.ckpt is chosen by the first metric.
+    do not depend on the number of processes. With `floor`, as many images of the other split (train for test, else
+    test) are measured in place of the samples. best.ckpt is chosen by the first metric.
     """
 
     def __init__(
@@ -37,8 +49,10 @@ class ImageProtocol:
         batch_size: int = 100,
         floor: bool = True,
     ) -> None:
-        if n_fake < 2:
-            raise UserError(f"protocol.n_fake={n_fake}: a covariance needs at least 2 samples")
+        if not 2 <= n_fake <= MOST_SAMPLES:
+            raise UserError(f"protocol.n_fake={n_fake}: choose from 2, which a covariance needs, to {MOST_SAMPLES:,}")
+        if batch_size < 1:
+            raise UserError(f"protocol.batch_size={batch_size}: choose 1 or more")
         check_metrics(metrics)
         self.name = name
         self.features = features
@@ -49,26 +63,32 @@ class ImageProtocol:
         self.batch_size = batch_size
         self.with_floor = floor
         self.left_out: dict[str, str] = {}
+        self.floor_left_out: dict[str, str] = {}
 
     def prepare(self, dataset: ImageDataset, device: torch.device = CPU) -> None:
-        """The feature network, then the features of the real pictures, on `device`."""
+        """Prepare the feature network, then the features of the real images, on `device`."""
         if not isinstance(dataset, ImageDataset):
             raise UserError(
-                f"protocol={self.name} compares pictures, {type(dataset).__name__} has points: use protocol=points10k"
+                f"protocol={self.name} compares images, {type(dataset).__name__} has points: use protocol=points10k"
             )
         self.features.prepare(dataset)
         self.dataset = dataset
         self.device = CPU if device.type == "mps" else device  # MPS has no float64
         self.reference = Reference(dataset, self.features, self.split, self.batch_size, self.device)
         if len(self.reference.real.features) < 2:
-            raise UserError(f"the split {self.split} of {dataset.name} has fewer than 2 pictures: choose another")
+            raise UserError(f"the split {self.split} of {dataset.name} has fewer than 2 images: choose another")
 
     def measure(self, model: Model) -> dict[str, float]:
-        """The values of all metrics, the same in every process."""
-        return on_rank_zero(lambda fake: self.values(fake, self.metrics), self.features_of(model))
+        """Values of all metrics, the same on every rank."""
+        return on_rank_zero(self.measure_features, self.compute_features(model))
 
-    def features_of(self, model: Model) -> FeatureSet:
-        """Features of the samples, in the order of their seeds, in every process."""
+    @torch.inference_mode()
+    def measure_features(self, fake: FeatureSet) -> dict[str, float]:
+        """Values of all metrics of the samples' features."""
+        return measure_some(self.metrics, self.left_out, self.reference, fake)
+
+    def compute_features(self, model: Model) -> FeatureSet:
+        """Features of the samples, in the order of their seeds, on every rank."""
         rank, processes = rank_and_world_size()
         starts = list(range(0, self.n_fake, self.batch_size))
         network = self.features.network
@@ -77,41 +97,56 @@ class ImageProtocol:
         broken = torch.zeros((), device=self.device)
         for start in progress_bar(starts[rank::processes], "samples", len(starts[rank::processes])):
             rows = slice(start, min(start + self.batch_size, self.n_fake))
-            seen, finite = self.forward(model, rows)
+            output, finite = self.sample_features(model, rows)
             broken += ~finite
-            features[rows] = seen.features.float()
-            if logits is not None:
-                logits[rows] = seen.logits.float()
+            features[rows] = output.features.float()
+            if logits is not None and output.logits is not None:
+                logits[rows] = output.logits.float()
         if all_reduce_sum(broken):
-            raise UserError("the generator's samples hold NaN or infinite values: lower the learning rate")
+            raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
         return FeatureSet(all_reduce_sum(features), None if logits is None else all_reduce_sum(logits))
 
     @torch.inference_mode()
-    def forward(self, model: Model, rows: slice) -> tuple[Any, Tensor]:
-        """What the network makes of the samples of these rows, and whether they were finite."""
+    def sample_features(self, model: Model, rows: slice) -> tuple[FeatureOutput, Tensor]:
+        """Features of the samples with these numbers, and whether the samples are finite."""
         first = self.seed * self.n_fake
         samples = model.sample(range(first + rows.start, first + rows.stop)).to(self.device)
         return self.features.network(to_uint8(samples)), samples.isfinite().all()
 
     @torch.inference_mode()
-    def values(self, fake: FeatureSet, metrics: dict[str, Metric]) -> dict[str, float]:
-        """The values of those metrics that can be measured; `left_out` has the reasons for the others."""
-        return measure_each(metrics, self.left_out, self.reference, fake)
-
     def floor(self) -> dict[str, float] | None:
-        """Real pictures in the samples' place."""
-        other = self.reference.other_split
-        metrics = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
-        if not self.with_floor or other is None or not metrics:
+        """Values of as many images of the other split as there are samples; None if no metric has any.
+
+        If that split has fewer images, only metrics that estimate their value at the number of samples have a floor: of
+        fewer images a biased metric is worse, and a perfect generator would lie below such a floor.
+        """
+        other = self.floor_split
+        if other is None:
             return None
-        return self.values(self.reference.drawn(other, self.n_fake, self.seed), metrics)
+        measurable = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
+        floors = {name: partial(self.measure_floor, metric) for name, metric in measurable.items()}
+        return measure_each(floors, self.floor_left_out, self.reference.draw(other, self.n_fake, self.seed)) or None
+
+    @property
+    def floor_split(self) -> str | None:
+        """The split that the floor is measured with; None without a floor."""
+        return self.reference.other_split if self.with_floor else None
+
+    def measure_floor(self, metric: Metric, real: FeatureSet) -> dict[str, float]:
+        """Values of real images in place of the samples."""
+        count = len(real.features)
+        if count == self.n_fake:
+            return metric(self.reference, real)
+        if isinstance(metric, Extrapolating):
+            return metric.extrapolate(self.reference, real, self.n_fake)
+        raise UnmeasurableError(f"{self.floor_split} has {count:,} images, fewer than the {self.n_fake:,} samples")
 
     def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
-        """By the first metric; greater is better."""
+        """The values of the first metric, by which the best checkpoint is chosen."""
         return score_by_first(self.metrics, values)
 
     def card(self) -> dict[str, Any]:
-        """What the values are."""
+        """Everything that decides whether two values are comparable."""
         card: dict[str, Any] = {
             "protocol": self.name,
             "dataset": self.dataset.name,
@@ -127,5 +162,18 @@ class ImageProtocol:
             card.update(metric.describe())
         size = self.features.network.num_features
         if min(card["n_fake"], card["n_real"]) <= size:
-            card["warning"] = f"no more pictures than features ({size}) on a side: FID is biased and ranks only"
+            card["warning"] = f"no more images than features ({size}) on a side: FID is biased and only ranks models"
         return card
+
+    def notes(self) -> dict[str, Any]:
+        """Hash of the real features, images behind the floor, and reasons for what was left out."""
+        notes: dict[str, Any] = {"reference_hash": self.reference.hash}
+        if self.floor_split is not None:
+            notes["floor_split"] = self.floor_split
+            notes["floor_images"] = min(self.n_fake, len(self.reference.load(self.floor_split).features))
+        reasons = {"left_out": self.left_out, "floor_left_out": self.floor_left_out}
+        return {**notes, **{name: dict(found) for name, found in reasons.items() if found}}
+
+    def describe_selection(self) -> str:
+        """By the first metric."""
+        return describe_selection(self.metrics, f"the split {self.split}")

@@ -1,6 +1,6 @@
-"""A measurement: values, and the card that says by what they were measured, of which run, by which code.
+"""A measurement: values, and a card that names their protocol, run and code.
 
-metrics.json is read and written here alone; nothing here needs torch.
+Only this module reads and writes metrics.json; it works without torch.
 """
 
 import json
@@ -19,19 +19,25 @@ from zerosum.files import save_whole
 
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "torch-fidelity", "numpy")
 NAME = re.compile(r"[\w./@ -]{1,80}")
-"""Names of values and fields, which may come from a stranger's file and are printed."""
+"""Names of values and fields, which may come from a stranger's file and are printed"""
 LARGEST_FILE = 2**26
-"""Bytes of a metrics.json; one evaluation takes about 1,500."""
+"""Bytes of a metrics.json; one evaluation takes about 1,500"""
+MOST_FIELDS = 100
+"""Fields in one part of a card, values in one measurement; the largest in use have about 30"""
+LONGEST_WORD = 1_000
+"""Characters of a field"""
+LARGEST_INTEGER = 2**63
+"""Larger numbers are no counts and take long to print"""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a measurement is. Two values are comparable if, and only if, their `protocol` is equal."""
+    """Describes a measurement. Two values are comparable if, and only if, their `protocol` is equal."""
 
     protocol: dict[str, Any]
     """Samples, split, features, resize, rounding, seeds of samples, weights"""
     run: dict[str, Any] = field(default_factory=dict)
-    """Images seen, seed, checkpoint, seconds, metrics that were left out"""
+    """Images seen, seed, checkpoint, seconds, hash of the real features, images behind the floor, metrics left out"""
     code: dict[str, Any] = field(default_factory=dict)
     """Commit and versions"""
 
@@ -55,13 +61,26 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, node: Any) -> "Measurement":
-        """The inverse of `to_dict`; ValueError, KeyError or TypeError where the node is no measurement."""
+        """The inverse of `to_dict`; ValueError, KeyError or TypeError if the node is not a measurement."""
         card = Card(*(check_fields(node["card"][part]) for part in ("protocol", "run", "code")))
         values = check_values(node["values"])
         images, minutes = card.run["images"], node["minutes"]
         if not values or type(images) is not int or images < 0 or not is_finite(minutes):
             raise ValueError("a measurement has values, images and minutes")
         return cls(values, card, float(minutes))
+
+    @classmethod
+    def history_from(cls, nodes: Any) -> "list[Measurement]":
+        """A list of measurements.
+
+        ValueError, KeyError or TypeError if it is none, or if the same dictionary stands in it twice, by which a small
+        file would unfold to more than memory holds.
+        """
+        if not isinstance(nodes, list):
+            raise TypeError("a history is a list of measurements")
+        if len({id(node) for node in nodes}) < len(nodes):
+            raise ValueError("its history has the same measurement twice")
+        return [cls.from_dict(node) for node in nodes]
 
 
 @dataclass(frozen=True)
@@ -86,25 +105,29 @@ class Measurable(Protocol):
 
 
 class Measuring(Protocol):
-    """The part of `EvaluationProtocol` that a card is made from."""
-
-    left_out: dict[str, str]
+    """The part of `EvaluationProtocol` that describes the measurement."""
 
     def card(self) -> dict[str, Any]:
         """Everything that decides whether two values are comparable."""
         ...
 
+    def notes(self) -> dict[str, Any]:
+        """Further facts."""
+        ...
+
 
 def measure(
-    protocol: Measuring, model: Measurable, values_of: Callable[[], dict[str, float]], weights: str = "ema"
+    protocol: Measuring,
+    model: Measurable,
+    compute: Callable[[], dict[str, float]],
+    weights: str = "ema",
+    facts: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    """Measure with `values_of`, and make the card."""
+    """Call `compute` for the values and make their card; `facts` are added to the fields of its run."""
     start = time.perf_counter()
-    values = values_of()
+    values = compute()
     seconds = round(time.perf_counter() - start, 2)
-    run: dict[str, Any] = {"images": model.images_seen, "seed": model.seed, "seconds": seconds}
-    if protocol.left_out:
-        run["left_out"] = dict(protocol.left_out)
+    run = {"images": model.images_seen, "seed": model.seed, "seconds": seconds, **protocol.notes(), **(facts or {})}
     return Measurement(values, Card({**protocol.card(), "weights": weights}, run, code_card()))
 
 
@@ -120,11 +143,11 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read metrics.json; OSError, ValueError, KeyError or TypeError where it is damaged."""
-    if path.stat().st_size > LARGEST_FILE or not path.is_file():
-        raise ValueError(f"it is no file of at most {LARGEST_FILE:,} bytes")
+    """Read metrics.json; OSError, ValueError, KeyError, TypeError or RecursionError if it is damaged."""
+    if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"it is not a file of at most {LARGEST_FILE:,} bytes")
     node = json.loads(path.read_text(encoding="utf-8"))
-    history = [Measurement.from_dict(entry) for entry in node["history"]]
+    history = Measurement.history_from(node["history"])
     if not history:
         raise ValueError("it has no measurement")
     floor = None if node["floor"] is None else check_values(node["floor"])
@@ -132,28 +155,44 @@ def read_record(path: Path) -> Record:
 
 
 def check_values(node: Any) -> dict[str, float]:
-    """{name: number}; a value that is not a number, or has another name, is a ValueError."""
+    """{name: number}; ValueError or TypeError if it is anything else."""
+    check_names(node)
     for name, value in node.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name) or not isinstance(value, int | float):
-            raise ValueError(f"{name!r} is no value of a measurement")
+        if not is_number(value):
+            raise ValueError(f"{name} is not a number")
     return dict(node)
 
 
 def check_fields(node: Any, depth: int = 1) -> dict[str, Any]:
-    """{name: word, number or, one level deep, such fields}; anything else is a ValueError."""
+    """{name: word, number, None or, `depth` levels deep, such fields}; ValueError or TypeError if anything else."""
+    check_names(node)
     for name, value in node.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no field of a card")
         if isinstance(value, dict) and depth:
             check_fields(value, depth - 1)
-        elif not isinstance(value, str | int | float | None):
-            raise ValueError(f"{name} is no word or number")
+        elif not (value is None or is_number(value) or (isinstance(value, str) and len(value) <= LONGEST_WORD)):
+            raise ValueError(f"{name} is not a word or number")
     return dict(node)
+
+
+def check_names(node: Any) -> None:
+    """TypeError or ValueError unless it is a dictionary with at most MOST_FIELDS names that may be printed."""
+    if not isinstance(node, dict):
+        raise TypeError(f"a {type(node).__name__} stands in place of named values")
+    if len(node) > MOST_FIELDS:
+        raise ValueError(f"a measurement has at most {MOST_FIELDS} values")
+    for name in node:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ValueError("a value has no printable name")
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a float, NaN and infinity included, a boolean, or an integer that may be a count."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST_INTEGER)
 
 
 def is_finite(value: Any) -> bool:
     """Whether it is a finite number."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    return is_number(value) and math.isfinite(value)
 
 
 def format_values(values: Mapping[str, float]) -> str:
@@ -171,7 +210,7 @@ def code_card() -> dict[str, Any]:
 
 
 def git(*arguments: str) -> str:
-    """Git's answer in the folder of the sources; empty where it is no repository or there is no git."""
+    """Output of a git command in the folder of the sources; empty outside a repository or without git."""
     try:
         command = ["git", "-C", str(Path(__file__).parents[1]), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zerosum.data.mixtures import GaussianMixture
-from zerosum.errors import UserError
-from zerosum.evaluation.protocol import PointMetric, check_metrics, measure_each, score_by_first
+from zerosum.distributed import on_rank_zero
+from zerosum.errors import DivergedError, UserError
+from zerosum.evaluation.protocol import (
+    PointMetric,
+    check_metrics,
+    describe_selection,
+    measure_each,
+    measure_some,
+    score_by_first,
+)
 from zerosum.sampling import Model, images
 
 
@@ -25,26 +34,31 @@ class PointProtocol:
         self.left_out: dict[str, str] = {}
 
     def prepare(self, dataset: GaussianMixture, device: torch.device | None = None) -> None:
-        """Keep the dataset; UserError where it is not a known distribution."""
+        """Set the dataset; UserError unless its distribution is known."""
         if not isinstance(dataset, GaussianMixture):
             raise UserError(
-                f"protocol={self.name} needs a distribution that is known, {dataset.name} has images: use"
-                " protocol=fid10k_test"
+                f"protocol={self.name} needs a known distribution, {dataset.name} has images: use protocol=fid10k_test"
             )
         self.dataset = dataset
 
     def measure(self, model: Model) -> dict[str, float]:
-        """The values of all metrics."""
+        """Values of all metrics, the same on every rank."""
         seeds = range(self.seed * self.n_fake, (self.seed + 1) * self.n_fake)
         samples = torch.cat([batch.cpu() for batch in images(model, seeds, batch_size=self.n_fake)])
-        return measure_each(self.metrics, self.left_out, self.dataset, samples)
+        return on_rank_zero(self.measure_points, samples)
+
+    def measure_points(self, samples: Tensor) -> dict[str, float]:
+        """Values of all metrics of samples (N, 2)."""
+        if not samples.isfinite().all():
+            raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
+        return measure_some(self.metrics, self.left_out, self.dataset, samples)
 
     def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
-        """By the first metric; greater is better."""
+        """The value of the first metric, by which the best checkpoint is chosen."""
         return score_by_first(self.metrics, values)
 
     def floor(self) -> dict[str, float] | None:
-        """As many points drawn from the data."""
+        """Values of as many points of the data."""
         metrics = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
         points, _ = self.dataset.sample(self.n_fake, torch.Generator().manual_seed(self.seed))
         return measure_each(metrics, self.left_out, self.dataset, points) if metrics else None
@@ -59,3 +73,11 @@ class PointProtocol:
             "sample_seed": self.seed,
             **{key: value for metric in self.metrics.values() for key, value in metric.describe().items()},
         }
+
+    def notes(self) -> dict[str, Any]:
+        """Reasons for metrics that were left out."""
+        return {"left_out": dict(self.left_out)} if self.left_out else {}
+
+    def describe_selection(self) -> str:
+        """By the first metric."""
+        return describe_selection(self.metrics, "these samples")

@@ -1,12 +1,13 @@
-"""The contracts of measuring: a protocol says on what, a metric says what."""
+"""The contracts of evaluation: a protocol fixes the data, samples and features, a metric computes values of them."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 
 from zerosum.data.dataset import Dataset
-from zerosum.errors import UserError
+from zerosum.errors import DivergedError, UserError
 from zerosum.sampling import Model
 
 if TYPE_CHECKING:
@@ -21,36 +22,44 @@ class EvaluationProtocol(Protocol):
     """Metrics of a model against a dataset, at fixed numbers of samples, features and seeds."""
 
     left_out: dict[str, str]
-    """Why each metric that has no value here could not be measured"""
+    """The reason for each metric that could not be measured"""
 
     def prepare(self, dataset: Dataset, device: torch.device) -> None:
-        """Compute on `device`, or load, everything that does not depend on the model, or raise a UserError."""
+        """Compute on `device`, or load, all that does not depend on the model; UserError if that is impossible."""
         ...
 
     def measure(self, model: Model) -> dict[str, float]:
-        """Named values of the model's samples."""
+        """Named values of the model's samples, the same on every rank; DivergedError at NaN or infinite ones."""
         ...
 
     def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
-        """Orders measurements: greater is better; best.ckpt has the greatest."""
+        """A key that orders measurements: the greatest is the best."""
         ...
 
     def floor(self) -> dict[str, float] | None:
-        """The values of real data in the samples' place; None where there are none."""
+        """Values of real data in place of the samples; None if there are none."""
         ...
 
     def card(self) -> dict[str, Any]:
         """Everything that decides whether two values are comparable: samples, split, features, resize, seed."""
         ...
 
+    def notes(self) -> dict[str, Any]:
+        """Further facts for the card, which do not decide that: hash of the real features, images behind the floor."""
+        ...
+
+    def describe_selection(self) -> str:
+        """By which value and on which data the best checkpoint is chosen."""
+        ...
+
 
 class AnyMetric(Protocol):
-    """What metrics of images and of points have in common."""
+    """The common part of metrics of images and of points."""
 
     better: ClassVar[dict[str, Direction]]
-    """Which direction is better for each value that has one; the first decides the best checkpoint, the next ties"""
+    """The better direction of values that have one; the first value decides the best checkpoint, the next ties"""
     has_floor: ClassVar[bool]
-    """Whether the value means something for real data in the samples' place"""
+    """Whether the metric makes sense for real data in place of the samples"""
 
     def describe(self) -> dict[str, Any]:
         """The metric's own settings, for the card."""
@@ -58,23 +67,32 @@ class AnyMetric(Protocol):
 
 
 class Metric(AnyMetric, Protocol):
-    """Values of image samples against real images, both given as features."""
+    """Compares samples with real images, both given as features."""
 
     def __call__(self, reference: "Reference", fake: "FeatureSet") -> dict[str, float]:
-        """Named values; raises UnmeasurableError where these features do not allow any."""
+        """Named values; UnmeasurableError if these features allow none."""
+        ...
+
+
+@runtime_checkable
+class Extrapolating(Protocol):
+    """A metric that estimates its value at more images than it is given."""
+
+    def extrapolate(self, reference: "Reference", real: "FeatureSet", count: int) -> dict[str, float]:
+        """The values that `count` images would have on average; UnmeasurableError if `real` are too few to tell."""
         ...
 
 
 class PointMetric(AnyMetric, Protocol):
-    """Values of samples against a distribution that is known."""
+    """Compares samples with a known distribution."""
 
     def __call__(self, dataset: Any, samples: "Tensor") -> dict[str, float]:
-        """Named values of samples (N, *sample_shape); raises UnmeasurableError where the dataset does not allow any."""
+        """Named values of samples (N, *sample_shape); UnmeasurableError if the dataset allows none."""
         ...
 
 
 class UnmeasurableError(UserError):
-    """Why a metric has no value here; the others are measured, and the card gives the reason."""
+    """A metric cannot be measured here; the others are measured, and the card gives the reason."""
 
 
 def check_metrics(metrics: Mapping[str, AnyMetric]) -> None:
@@ -83,21 +101,39 @@ def check_metrics(metrics: Mapping[str, AnyMetric]) -> None:
         raise UserError("metrics: name at least one, such as metrics=fid, or measure nothing: ~callbacks.evaluate")
 
 
-def measure_each(metrics: Mapping[str, Any], left_out: dict[str, str], *arguments: Any) -> dict[str, float]:
-    """The values of every metric that can be measured; the reasons of the others are added to `left_out`."""
+def measure_each(
+    metrics: Mapping[str, Callable[..., dict[str, float]]], left_out: dict[str, str], *arguments: Any
+) -> dict[str, float]:
+    """Values of all metrics that can be measured; reasons for the others are added to `left_out`."""
     values: dict[str, float] = {}
     for name, metric in metrics.items():
         try:
             values.update(metric(*arguments))
         except UnmeasurableError as reason:
             left_out[name] = str(reason)
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"{name} is {value}: its features are damaged or too large, or the model diverged")
+    return values
+
+
+def measure_some(
+    metrics: Mapping[str, Callable[..., dict[str, float]]], left_out: dict[str, str], *arguments: Any
+) -> dict[str, float]:
+    """`measure_each`; UserError if no metric can be measured."""
+    values = measure_each(metrics, left_out, *arguments)
     if not values:
         raise UserError(f"nothing can be measured: {'; '.join(left_out.values())}")
     return values
 
 
+def describe_selection(metrics: Mapping[str, AnyMetric], data: str) -> str:
+    """How `score_by_first` chooses the best checkpoint."""
+    return f"chosen by {next(iter(metrics))} on {data}, on which it is reported too"
+
+
 def score_by_first(metrics: Mapping[str, AnyMetric], values: Mapping[str, float]) -> tuple[float, ...]:
-    """The values of the first metric that was measured, in its order, negated where lower is better."""
+    """Values of the first metric that was measured, in its order, negated if lower is better."""
     for metric in metrics.values():
         if all(name in values for name in metric.better):
             return tuple(values[name] if way == "higher" else -values[name] for name, way in metric.better.items())

@@ -1,49 +1,39 @@
-"""Real pictures through the feature network, each split once."""
+"""Features of real images, computed once for each split."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from zerosum.data.images import ImageDataset
-from zerosum.evaluation.cached import derived
-from zerosum.errors import UserError
-from zerosum.evaluation.frechet import FrechetDistance, Gaussian
-from zerosum.evaluation.features.extractor import Features
+from zerosum.evaluation.cached import check_tensor, load_or_compute
+from zerosum.evaluation.features.extractor import Features, hash_tensors
+from zerosum.evaluation.frechet import Gaussian, fit_gaussian
+from zerosum.evaluation.protocol import UnmeasurableError
 from zerosum.randomness import derive, generator
 
 Item = TypeVar("Item")
-AT_ONCE = 2048
-"""Rows that are turned to float64 at a time."""
 
 
 class FeatureSet(NamedTuple):
-    """What one pass over N pictures leaves."""
+    """Features of N images."""
 
     features: Tensor
     """(N, F) float32"""
     logits: Tensor | None = None
-    """(N, classes), where the network classifies"""
+    """(N, classes), None if the network does not classify"""
     labels: Tensor | None = None
-    """(N,) int64, the true ones or those that were asked for"""
+    """(N,) int64, the true labels of real images or the labels that samples were conditioned on"""
 
-    def classes(self) -> Tensor:
-        """(N,) labels, or the network's guesses; a UserError where it makes none."""
-        if self.labels is not None:
-            return self.labels
-        if self.logits is None:
-            raise UserError("these features do not classify, and there are no labels")
-        return self.logits.argmax(1)
-
-    def chosen(self, rows: Tensor) -> "FeatureSet":
-        """Some of the pictures."""
+    def select(self, rows: Tensor) -> "FeatureSet":
+        """The images at these rows."""
         return FeatureSet(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 class Reference:
-    """The real side of every metric: features of each split, computed on `device` once and cached on disk."""
+    """The real images that every metric compares with: features of each split, computed on `device`, cached on disk."""
 
     def __init__(
         self, dataset: ImageDataset, features: Features, split: str, batch_size: int, device: torch.device
@@ -60,62 +50,80 @@ class Reference:
     @property
     def real(self) -> FeatureSet:
         """The split that samples are compared with."""
-        return self.of(self.split)
+        return self.load(self.split)
 
     @property
     def gaussian(self) -> Gaussian:
         """The Gaussian of `real`."""
         if self._gaussian is None:
-            self._gaussian = fit_gaussian_of(self.real.features)
+            self._gaussian = fit_gaussian(self.real.features)
         return self._gaussian
 
     @property
+    def hash(self) -> str:
+        """A hash of the features of `real`."""
+        return hash_tensors({"features": self.real.features})
+
+    @property
     def other_split(self) -> str | None:
-        """What the floor is measured with: held out for train, else train; None where the dataset has none."""
+        """The split that the floor is measured with: test for train, else train; None if the dataset has no other."""
         other = "test" if self.split == "train" else "train"
         return other if other in self.dataset.splits else None
 
-    def of(self, split: str) -> FeatureSet:
+    def load(self, split: str) -> FeatureSet:
         """Features and labels of a split."""
         if split not in self._sets:
             fingerprint = self.dataset.fingerprint(split)
-            what = {"pictures": fingerprint, "features": f"{self.features.describe()} {self.features.resize}"}
-            path = self.dataset.cache / f"features-{derive(*what.values()):016x}.pt"
-            stored = derived(path, what, lambda: self.computed(split))
+            made_of = {"images": fingerprint, "features": f"{self.features.describe()} {self.features.resize}"}
+            path = self.dataset.cache / f"features-{derive(*made_of.values()):016x}.pt"
+            count = len(self.dataset.split(split).images)
+            content = load_or_compute(path, made_of, lambda: self.compute(split), lambda node: self.check(node, count))
             labels = self.dataset.split(split).labels
-            parts = stored["features"], stored["logits"], None if labels is None else torch.from_numpy(labels)
+            parts = content["features"], content["logits"], None if labels is None else torch.from_numpy(labels)
             self._sets[split] = FeatureSet(*(part if part is None else part.to(self.device) for part in parts))  # type: ignore[arg-type]
         return self._sets[split]
 
     @torch.inference_mode()
-    def computed(self, split: str) -> dict[str, Tensor | None]:
-        """Features (N, F) and logits, float32 on the CPU."""
+    def compute(self, split: str) -> dict[str, Any]:
+        """Features (N, F) and logits of a split, float32 on the CPU."""
         total = -(-len(self.dataset.split(split).images) // self.batch_size)
-        batches = progress_bar(self.dataset.batches(split, self.batch_size), f"features of {self.dataset.name} {split}", total)
-        seen = [self.features.network(batch.to(self.device)) for batch in batches]
+        what = f"features of {self.dataset.name} {split}"
+        batches = progress_bar(self.dataset.batches(split, self.batch_size), what, total)
+        outputs = [self.features.network(batch.to(self.device)) for batch in batches]
         features, logits = (
-            None if part[0] is None else torch.cat(part).float().cpu() for part in zip(*seen, strict=True)
+            None if part[0] is None else torch.cat(part).float().cpu() for part in zip(*outputs, strict=True)
         )
         return {"features": features, "logits": logits}
 
-    def drawn(self, split: str, count: int, seed: int) -> FeatureSet:
-        """`count` pictures of a split without replacement, or all where there are fewer."""
-        whole = self.of(split)
+    def check(self, content: dict[str, Any], count: int) -> None:
+        """ValueError unless the content holds finite features, and logits, of `count` images."""
+        network = self.features.network
+        check_tensor("features", content.get("features"), (count, network.num_features))
+        if network.num_classes is not None:
+            check_tensor("logits", content.get("logits"), (count, network.num_classes))
+        elif content.get("logits", 0) is not None:
+            raise ValueError("it has logits of a network that does not classify")
+
+    def draw(self, split: str, count: int, seed: int) -> FeatureSet:
+        """`count` images of a split without replacement, or all if there are fewer."""
+        whole = self.load(split)
         size = len(whole.features)
         rows = torch.randperm(size, generator=generator(seed, "drawn"))[:count] if count < size else torch.arange(size)
-        return whole.chosen(rows.to(self.device))
+        return whole.select(rows.to(self.device))
 
 
-def fit_gaussian_of(features: Tensor) -> Gaussian:
-    """The Gaussian of features (N, F), all_reduce_sum in float64 by torchmetrics' states."""
-    return accumulated(features, FrechetDistance(features.shape[1]).to(features.device)).gaussian(real=False)
-
-
-def accumulated(features: Tensor, metric: FrechetDistance) -> FrechetDistance:
-    """The metric with the features as its fake side."""
-    for rows in features.split(AT_ONCE):
-        metric.update(rows, real=False)
-    return metric
+def predicted_classes(reference: Reference, images: FeatureSet, metric: str) -> Tensor:
+    """(N,) classes that the features predict; UnmeasurableError unless these are the dataset's classes."""
+    classes = reference.dataset.classes
+    if images.logits is None or classes is None:
+        raise UnmeasurableError(f"{metric} needs labelled images and features that classify")
+    if images.logits.shape[1] != len(classes):
+        name = reference.dataset.name
+        raise UnmeasurableError(
+            f"{metric} needs features that predict the {len(classes)} classes of {name}, these predict"
+            f" {images.logits.shape[1]} others"
+        )
+    return images.logits.argmax(1)
 
 
 def progress_bar(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:

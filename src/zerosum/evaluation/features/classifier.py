@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zerosum.data.images import ImageDataset, ShuffledImages
-from zerosum.evaluation.cached import derived
 from zerosum.errors import UserError
-from zerosum.evaluation.features.extractor import FeatureOutput, hash_of
-from zerosum.randomness import derive
+from zerosum.evaluation.cached import check_tensor, load_or_compute
+from zerosum.evaluation.features.extractor import FeatureOutput, hash_tensors
 from zerosum.pixels import from_uint8
+from zerosum.randomness import derive
 
 log = logging.getLogger("zerosum")
 
@@ -21,8 +21,8 @@ log = logging.getLogger("zerosum")
 class Classifier(nn.Module):
     """Three strided convolutions and two dense layers; the features are the 64 inputs of the last ReLU.
 
-    They are standardized: mean 0 and deviation 1 over the training split, so that the Frechet distance between
-    real pictures and a constant one is at least 64, whatever the dataset.
+    They are standardized to mean 0 and deviation 1 over the training split, so that the Frechet distance between
+    real images and a single repeated image is at least 64 for every dataset.
     """
 
     mean: Tensor
@@ -48,9 +48,9 @@ class Classifier(nn.Module):
         )
         self.head = nn.Sequential(nn.ReLU(), nn.Linear(self.num_features, classes))
 
-    def forward(self, pictures: Tensor) -> FeatureOutput:
+    def forward(self, images: Tensor) -> FeatureOutput:
         """(B, C, H, W) uint8 to features (B, 64) and logits (B, classes)."""
-        raw = self.layers(from_uint8(pictures))
+        raw = self.layers(from_uint8(images))
         return FeatureOutput((raw - self.mean) / self.deviation, self.head(raw))
 
     def classify(self, images: Tensor) -> Tensor:
@@ -61,8 +61,8 @@ class Classifier(nn.Module):
 class ClassifierFeatures:
     """A small classifier of the dataset's own labels, trained on first use and cached.
 
-    `steps` batches of 128 of the training split, Adam, one-cycle learning rate; a function of the data and
-    the arguments. Values compare only with values in the same features.
+    It is trained on `steps` batches of 128 of the training split with Adam and a one-cycle learning rate. Data,
+    arguments and the number of CPU threads determine the weights. Values compare only if their features_hash is equal.
     """
 
     resize = "none"
@@ -72,7 +72,7 @@ class ClassifierFeatures:
         self.seed = seed
 
     def prepare(self, dataset: ImageDataset) -> None:
-        """Train the classifier, or take it from the cache."""
+        """Train the classifier, or load it from the cache."""
         if dataset.classes is None:
             raise UserError(
                 f"features=classifier needs labels and {dataset.name} has none: put each class into a sub-folder,"
@@ -81,18 +81,30 @@ class ClassifierFeatures:
         self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes))
         key = derive(dataset.fingerprint("train"), self.steps, self.seed, repr(self.network))
         path = dataset.cache / f"classifier-{key:016x}.pt"
-        stored = derived(path, {"classifier of": dataset.fingerprint("train")}, lambda: self.trained(dataset))
-        self.network.load_state_dict(stored["weights"])
+        made_of = {"classifier of": dataset.fingerprint("train")}
+        content = load_or_compute(path, made_of, lambda: self.fit(dataset), self.check)
+        self.network.load_state_dict(content["weights"])
         self.network.eval().requires_grad_(False)
-        self.accuracy: float = stored["accuracy"]
-        self.hash = hash_of(path)
+        self.accuracy: float = content["accuracy"]
+        self.hash = hash_tensors(content["weights"])
         log.info("Classifier features: %.1f%% test accuracy (%s)", 100 * self.accuracy, path)
 
-    def trained(self, dataset: ImageDataset) -> dict[str, Any]:
-        """Weights and accuracy of a newly trained classifier."""
+    def fit(self, dataset: ImageDataset) -> dict[str, Any]:
+        """Train the classifier; returns its weights and accuracy."""
         log.info("Training the classifier for the Frechet distance, once for this dataset ...")
         accuracy = self.train(dataset)
         return {"weights": self.network.state_dict(), "accuracy": accuracy}
+
+    def check(self, content: dict[str, Any]) -> None:
+        """ValueError unless the content holds finite weights of this network and an accuracy."""
+        weights, accuracy = content.get("weights"), content.get("accuracy")
+        expected = self.network.state_dict()
+        if not isinstance(weights, dict) or weights.keys() != expected.keys():
+            raise ValueError("it does not hold the weights of this classifier")
+        for name, weight in expected.items():
+            check_tensor(name, weights[name], weight.shape, weight.dtype)
+        if not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
+            raise ValueError("its accuracy is not a share")
 
     def describe(self) -> dict[str, str | float]:
         """Name, test accuracy and hash."""
@@ -120,11 +132,11 @@ class ClassifierFeatures:
     @torch.no_grad()
     def standardize(self, dataset: ImageDataset) -> None:
         """Give the features mean 0 and deviation 1 over the training split."""
-        features = torch.cat([self.network(pictures).features for pictures in dataset.batches("train", 512)])
+        features = torch.cat([self.network(images).features for images in dataset.batches("train", 512)])
         self.network.mean, self.network.deviation = features.mean(0), features.std(0).clamp(min=1e-6)
 
     @torch.no_grad()
     def test_accuracy(self, dataset: ImageDataset) -> float:
-        """Share of the held-out split that is classified rightly."""
-        guesses = [self.network.classify(from_uint8(pictures)).argmax(1) for pictures in dataset.batches("test", 512)]
+        """Share of the held-out split that is classified correctly."""
+        guesses = [self.network.classify(from_uint8(images)).argmax(1) for images in dataset.batches("test", 512)]
         return float((torch.cat(guesses).numpy() == dataset.split("test").labels).mean())

@@ -1,21 +1,22 @@
-"""Networks whose features are compared: never part of the model, never in its checkpoint."""
+"""Networks that compute features of images: never part of the model, never in its checkpoint."""
 
 import hashlib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from zerosum.data.images import ImageDataset
 
 
 class FeatureOutput(NamedTuple):
-    """What a network makes of pictures."""
+    """Features of a batch of images, and the class logits of networks that classify."""
 
     features: Tensor
     """(B, F) float32"""
     logits: Tensor | None
-    """(B, classes), None where the network does not classify"""
+    """(B, classes), None if the network does not classify"""
 
 
 class FeatureNetwork(Protocol):
@@ -23,31 +24,36 @@ class FeatureNetwork(Protocol):
 
     num_features: int
     num_classes: int | None
-    """None where the network does not classify."""
+    """None if the network does not classify"""
 
-    def __call__(self, pictures: Tensor) -> FeatureOutput:
-        """(B, C, H, W) uint8"""
+    def __call__(self, images: Tensor) -> FeatureOutput:
+        """Features of images (B, C, H, W) uint8."""
         ...
 
 
 class Features(Protocol):
-    """A feature extractor for pictures of one dataset."""
+    """A feature extractor for the images of one dataset."""
 
     resize: str
-    """How pictures are brought to the network's size."""
+    """How images are brought to the network's size"""
     network: FeatureNetwork
-    """There after `prepare`."""
+    """Set by `prepare`"""
 
     def prepare(self, dataset: ImageDataset) -> None:
-        """Get the weights, or raise a UserError that says how to."""
+        """Load or train the network, or raise a UserError that says how to get its weights."""
         ...
 
     def describe(self) -> dict[str, str | float]:
-        """What a metric card says of the features: their name, the hash of the weights."""
+        """Fields of the card: the features' name and the hash of the weights."""
         ...
 
 
-def hash_of(path: Path) -> str:
-    """The first 16 hexadecimal digits of the file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+def hash_tensors(tensors: Mapping[str, Tensor | None]) -> str:
+    """16 hexadecimal digits that depend on the names, dtypes, shapes and values alone, not on a file's format."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(tensors.items()):
+        if tensor is not None:
+            values = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)} ".encode())
+            digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The field's feature extractor: InceptionV3 of 2015 (Heusel et al. 2017), by torch-fidelity, made faster."""
+"""The feature extractor of published FIDs: InceptionV3 of 2015 (Heusel et al. 2017) by torch-fidelity, made faster."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zerosum.data.images import ImageDataset
-from zerosum.errors import UserError
-from zerosum.evaluation.features.extractor import FeatureOutput, hash_of
+from zerosum.errors import UserError, one_line
+from zerosum.evaluation.features.extractor import FeatureOutput, hash_tensors
 
 CHECKSUM = "6726825d"
-"""The first digits of the SHA-256 of the file that everyone measures with."""
+"""The first digits of the SHA-256 of the official weights file"""
 
 
 class Inception(nn.Module):
-    """Gray or RGB uint8 pictures of any size to the 2,048 pool features and the 1,008 logits without bias.
+    """Maps gray or RGB uint8 images of any size to the 2,048 pool features and the 1,008 logits without bias.
 
     The resize is the original one: TensorFlow 1's bilinear, without antialiasing.
     """
@@ -30,19 +30,19 @@ class Inception(nn.Module):
         self.network = network
         self.precision = precision
 
-    def forward(self, pictures: Tensor) -> FeatureOutput:
-        """(B, 1 or 3, H, W)"""
-        shown = pictures.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return FeatureOutput(*self.network(shown))
+    def forward(self, images: Tensor) -> FeatureOutput:
+        """Features (B, 2048) and logits (B, 1008) of images (B, 1 or 3, H, W) uint8."""
+        rgb = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return FeatureOutput(*self.network(rgb))
 
 
 class InceptionFeatures:
-    """The features of papers' FID, from torch-fidelity's weights.
+    """The features of published FIDs, from torch-fidelity's weights.
 
-    `weights` names the file where there is no network; otherwise torch's hub cache, or a download into it. `compile`
-    is torch.compile, worth it for many samples. `precision` holds for both sides, and values of bfloat16 are not
-    comparable with those of float32.
+    `weights` is the path of the file; without it the file is taken from torch's hub cache, or downloaded into it.
+    `compile` applies torch.compile, which pays for many samples. `precision` holds for real images and samples alike;
+    values in bfloat16 do not compare with values in float32.
     """
 
     resize = "299, bilinear as TensorFlow 1"
@@ -58,12 +58,14 @@ class InceptionFeatures:
         self.compile = compile
 
     def prepare(self, dataset: ImageDataset) -> None:
-        """Load the network, or say where its weights are looked for."""
+        """Load the network; UserError if its weights cannot be found or downloaded."""
         path = self.find()
-        self.network: Any = Inception(folded(loaded(path)).to(memory_format=torch.channels_last), self.precision)
+        network = load_network(path)
+        self.hash = hash_tensors(network.state_dict())
+        fold_batch_norm(network)
+        self.network: Any = Inception(network.to(memory_format=torch.channels_last), self.precision)
         if self.compile:
             self.network.compile()
-        self.hash = hash_of(path)
 
     def describe(self) -> dict[str, str | float]:
         """Name, precision and hash."""
@@ -74,12 +76,12 @@ class InceptionFeatures:
         }
 
     def find(self) -> Path:
-        """The weights' file: the one given, the hub cache's, or a download."""
+        """The path of the weights: the one given, the one in the hub cache, or a download."""
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
         name = URL_INCEPTION_V3.rsplit("/", 1)[1]
         path = Path(self.weights) if self.weights else Path(torch.hub.get_dir()) / "checkpoints" / name
-        if path.exists():
+        if path.is_file():
             return path
         advice = (
             f"fetch {URL_INCEPTION_V3} (SHA-256 {CHECKSUM}...) and put it there or set"
@@ -96,23 +98,22 @@ class InceptionFeatures:
         return path
 
 
-def loaded(path: Path) -> nn.Module:
+def load_network(path: Path) -> nn.Module:
     """torch-fidelity's network with the weights of a file."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     try:
-        torch.load(path, weights_only=True)  # torch-fidelity would run code that a file brings along
+        torch.load(path, weights_only=True)  # torch-fidelity would run code in the file
         return FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"], str(path))
-    except Exception as error:  # torch.load and load_state_dict raise whatever the damage makes them
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path} is not torch-fidelity's InceptionV3 ({reason}): fetch it again") from error
+    except Exception as error:  # torch.load and load_state_dict raise anything at a damaged file
+        raise UserError(f"{path} is not torch-fidelity's InceptionV3 ({one_line(error)}): fetch it again") from error
 
 
-def folded(network: nn.Module) -> nn.Module:
-    """Each batch norm's scale and shift put into the weights of the convolution before it."""
+def fold_batch_norm(network: nn.Module) -> None:
+    """Fold each batch norm's scale and shift into the weights of the convolution before it; freeze the network."""
     network.eval()
     for block in network.modules():
         convolution, normalization = getattr(block, "conv", None), getattr(block, "bn", None)
         if isinstance(convolution, nn.Conv2d) and isinstance(normalization, nn.BatchNorm2d):
             block.conv, block.bn = fuse_conv_bn_eval(convolution, normalization), nn.Identity()
-    return network.requires_grad_(False)
+    network.requires_grad_(False)

@@ -1,16 +1,16 @@
-"""Features of pictures whose channels are pictures of their own."""
+"""Features of images whose channels are separate images of digits."""
 
 from torch import Tensor, nn
 
 from zerosum.data.images import ImageDataset
 from zerosum.data.stacked_mnist import StackedMNIST
 from zerosum.errors import UserError
-from zerosum.evaluation.features.extractor import FeatureOutput
 from zerosum.evaluation.features.classifier import Classifier, ClassifierFeatures
+from zerosum.evaluation.features.extractor import FeatureOutput
 
 
 class EachChannel(nn.Module):
-    """A classifier of single digits shown each of three channels; the class is the three digits as one number."""
+    """Applies a classifier of single digits to each of three channels; the class is the three digits as one number."""
 
     num_features = 3 * Classifier.num_features
     num_classes = 1000
@@ -19,16 +19,16 @@ class EachChannel(nn.Module):
         super().__init__()
         self.classifier = classifier
 
-    def forward(self, pictures: Tensor) -> FeatureOutput:
+    def forward(self, images: Tensor) -> FeatureOutput:
         """(B, 3, H, W) uint8 to features (B, 192) and log-probabilities (B, 1000)."""
-        features, logits = self.classifier(pictures.flatten(0, 1).unsqueeze(1))
-        hundreds, tens, ones = logits.log_softmax(1).view(len(pictures), 3, -1).unbind(1)  # (B, 10) each
+        features, logits = self.classifier(images.flatten(0, 1).unsqueeze(1))
+        hundreds, tens, ones = logits.log_softmax(1).view(len(images), 3, -1).unbind(1)  # (B, 10) each
         together = hundreds[:, :, None, None] + tens[:, None, :, None] + ones[:, None, None, :]
-        return FeatureOutput(features.view(len(pictures), -1), together.flatten(1))
+        return FeatureOutput(features.view(len(images), -1), together.flatten(1))
 
 
 class StackedClassifierFeatures:
-    """`ClassifierFeatures` of MNIST for each channel of StackedMNIST."""
+    """`ClassifierFeatures` of MNIST, applied to each channel of StackedMNIST."""
 
     resize = "none"
 
@@ -36,7 +36,7 @@ class StackedClassifierFeatures:
         self.single = ClassifierFeatures(steps, seed)
 
     def prepare(self, dataset: ImageDataset) -> None:
-        """Train the classifier of single digits, or take it from the cache."""
+        """Train the classifier of single digits, or load it from the cache."""
         if not isinstance(dataset, StackedMNIST):
             raise UserError(f"features=stacked_classifier is for stacked_mnist, not {dataset.name}: take classifier")
         self.single.prepare(dataset.digits)
