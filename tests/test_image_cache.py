@@ -160,6 +160,19 @@ def test_a_flipped_bit_in_the_pixels_is_noticed(top, caplog, monkeypatch, place,
     assert "its checksum differs" in damage_is_noticed(top, whole, caplog)
 
 
+def test_a_changed_name_of_a_broken_image_is_noticed(top, caplog):
+    """Otherwise the labels would be those of other images."""
+    for name, count in (("train/cat", 3), ("train/dog", 3), ("test/cat", 1)):
+        fill(top / name, count)
+    (top / "train" / "cat" / "02.png").write_bytes(b"")
+    assert folder_of(top, skip_broken=True).split("train").labels.tolist() == [0, 0, 1, 1, 1]
+    record = cache_file(top, "train.json")
+    record.write_text(record.read_text().replace("cat/02", "dog/02"))
+    caplog.clear()
+    assert folder_of(top, skip_broken=True).split("train").labels.tolist() == [0, 0, 1, 1, 1]
+    assert "its checksum differs" in caplog.messages[0]
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
 def test_a_pipe_in_place_of_a_cache_is_not_read(top, caplog, suffix):
     fill(top, 9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from zerosum.data.images import ShuffledImages, Split
+from zerosum.data.images import ImageDataset, ShuffledImages, Split
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
 from zerosum.pixels import to_uint8
@@ -68,3 +68,33 @@ def test_batches_lie_channels_last():
 def test_an_unknown_split_is_named_with_those_there_are():
     with pytest.raises(UserError, match=r"no split 'val'.*train, test"):
         Synthetic().split("val")
+
+
+class Own(ImageDataset):
+    """Arrays as a user's own dataset may return them."""
+
+    channels = 1
+
+    def __init__(self, images, labels, classes):
+        super().__init__(resolution=4)
+        self.arrays, self.classes = Split(images, labels), classes
+
+    def read(self, split):
+        return self.arrays
+
+
+IMAGES = np.zeros((3, 4, 4, 1), dtype=np.uint8)
+WRONG = {
+    r"read float64 \(3, 4, 4, 1\) as train: return uint8 \(N, \*\(4, 4, 1\)\)": (np.zeros(IMAGES.shape), None, None),
+    r"read uint8 \(3, 1, 4, 4\) as train: return uint8": (IMAGES.transpose(0, 3, 1, 2), None, None),
+    r"read uint8 \(0, 4, 4, 1\) as train": (IMAGES[:0], None, None),
+    "has labels, but no classes: set its `classes`": (IMAGES, np.arange(3), None),
+    "read 0 labels for 3 images as train": (IMAGES, np.arange(0), ("a", "b")),
+    "read labels from 0 to 2 as train: return indices into `classes`, from 0 to 1": (IMAGES, np.arange(3), ("a", "b")),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_dataset_that_breaks_its_contract_is_told_what_to_return(message):
+    with pytest.raises(UserError, match=f"Own {message}"):
+        Own(*WRONG[message]).prepare()

@@ -1,6 +1,8 @@
 """MNIST, Fashion-MNIST and CIFAR-10: read whole and unchanged, or refused in one sentence."""
 
+import errno
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,3 +88,12 @@ def test_images_that_are_missing_or_not_square_are_refused(shape, reason, small_
     write_idx(folder / "t10k-images-idx3-ubyte", np.zeros(shape, dtype=np.uint8))
     with pytest.raises(UserError, match=rf"{folder}/t10k-images-idx3-ubyte is damaged \(it holds .*{reason}"):
         MNIST(root=str(tmp_path), download=False).split("test")
+
+
+def test_a_file_that_may_not_be_read_is_named(small_mnist, monkeypatch):
+    def denied(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", denied)  # chmod does not stop root
+    with pytest.raises(UserError, match=r"images-idx3-ubyte cannot be read \(Permission denied\): make it readable"):
+        MNIST(root=str(small_mnist), download=False).prepare()

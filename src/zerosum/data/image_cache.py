@@ -40,10 +40,8 @@ class AllBrokenError(Exception):
 
 def read_cache(place: Path, count: int, options: ResizeOptions) -> Decoded | None:
     """The decoded images of `count` files; None if there is no cache at `place` or it is damaged, which is logged."""
-    if not place.exists():
-        return None
     try:
-        return read_checked(place, count, options)
+        return read_checked(place, count, options) if place.exists() else None
     except Exception as error:  # readers raise anything on damaged files
         log.warning("%s is damaged (%s) and is made anew.", place, one_line(error))
         return None
@@ -62,18 +60,18 @@ def read_checked(place: Path, count: int, options: ResizeOptions) -> Decoded:
     shape = (count - len(broken), options.resolution, options.resolution, options.channels)
     if images.dtype != np.uint8 or images.shape != shape or not images.flags.c_contiguous:
         raise ValueError(f"{images.dtype} {images.shape} instead of uint8 {shape}")
-    if checksum(images) != content["checksum"]:
+    if checksum(images, broken) != content["checksum"]:
         raise ValueError("its checksum differs")
     return Decoded(images, broken)
 
 
-def checksum(images: np.ndarray) -> str:
-    """BLAKE2b over the BLAKE2b digests of the blocks of C-contiguous images."""
+def checksum(images: np.ndarray, broken: dict[str, str]) -> str:
+    """BLAKE2b over the broken files and the BLAKE2b digests of the blocks of C-contiguous images."""
     pixels = images.reshape(-1)
     blocks = [pixels[start : start + HASH_BLOCK] for start in range(0, len(pixels), HASH_BLOCK)]
     with ThreadPoolExecutor() as pool:
         digests = pool.map(lambda block: hashlib.blake2b(block.data, digest_size=16).digest(), blocks)
-        return hashlib.blake2b(b"".join(digests), digest_size=16).hexdigest()
+        return hashlib.blake2b(b"".join(digests) + json.dumps(broken).encode(), digest_size=16).hexdigest()
 
 
 def write_cache(place: Path, folder: Path, names: Sequence[str], options: ResizeOptions) -> dict[str, str]:
@@ -88,7 +86,7 @@ def write_cache(place: Path, folder: Path, names: Sequence[str], options: Resize
             broken.update(write_array(file, folder, names, options))
         if len(broken) == len(names):
             raise AllBrokenError
-        record = json.dumps({"checksum": checksum(np.load(partial, mmap_mode="r")), "broken": broken})
+        record = json.dumps({"checksum": checksum(np.load(partial, mmap_mode="r"), broken), "broken": broken})
         save_whole(place.with_suffix(".json"), lambda text: text.write_text(record, encoding="utf-8"))
 
     clear_partial(place.parent, ABANDONED_AFTER)

@@ -81,8 +81,27 @@ class ImageDataset(ABC):
         if name not in self.splits:
             raise UserError(f"{self.name} has no split {name!r}: choose one of {', '.join(self.splits)}")
         if name not in self._splits:
-            self._splits[name] = self.read(name)
+            self._splits[name] = self.check_split(name, self.read(name))
         return self._splits[name]
+
+    def check_split(self, name: str, split: Split) -> Split:
+        """The split; UserError if its images or labels are not what the dataset's attributes say."""
+        images, labels = split
+        shape = (self.resolution, self.resolution, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
+            raise UserError(f"{self.name} read {images.dtype} {images.shape} as {name}: return uint8 (N, *{shape})")
+        if labels is None:
+            return split
+        if self.classes is None:
+            raise UserError(f"{self.name} has labels, but no classes: set its `classes` to their names, or return None")
+        if len(labels) != len(images):
+            raise UserError(f"{self.name} read {len(labels):,} labels for {len(images):,} images as {name}")
+        if not 0 <= labels.min() <= labels.max() < len(self.classes):
+            raise UserError(
+                f"{self.name} read labels from {labels.min()} to {labels.max()} as {name}: return indices into"
+                f" `classes`, from 0 to {len(self.classes) - 1}"
+            )
+        return split
 
     def batches(self, split: str, size: int) -> Iterator[Tensor]:
         """The split in order, (B, C, H, W) uint8."""

@@ -36,11 +36,13 @@ class TorchvisionImages(ImageDataset):
 
     def open(self, train: bool) -> Any:
         """torchvision's object, downloaded if it is missing; the UserError names the folder."""
-        self.check_files(train)
         try:
+            self.check_files(train)
             return self.source(self.root, train=train)
         except RuntimeError:
             return self.fetch(train)
+        except OSError as error:
+            raise UserError(f"{error.filename} cannot be read ({error.strerror}): make it readable") from error
 
     def check_files(self, train: bool) -> None:
         """UserError if files are there, but damaged in a way that torchvision does not notice."""
