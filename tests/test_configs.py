@@ -11,11 +11,13 @@ from zerosum.experiment.settings import validate
 CONF = Path(__file__).parents[1] / "conf"
 SPECTRAL = ["model.spectral_norm=true"]
 ANNEALED = ["regularizer=r1", "callbacks.anneal.attribute=regularizers.r1.weight"]
+FAMILY = [f"hydra.searchpath=[file://{CONF.parent}/tests/own_parts/conf]", "model=pixel_gaussian"]
 NEEDS = {
     ("dataset", "image_folder"): ["dataset.path=somewhere"],
     ("callbacks", "anneal"): ANNEALED,
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,
+    ("optimizer", "adam_single"): FAMILY,
 }
 POINTS = {"ring", "grid"}
 

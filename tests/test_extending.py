@@ -38,7 +38,7 @@ def small(words: list[str]) -> list[str]:
 
 
 def test_the_page_has_all_that_can_be_added():
-    assert len(BLOCKS) == 15 and len(COMMANDS) == 9
+    assert len(BLOCKS) == 14 and len(COMMANDS) == 9
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,7 +52,7 @@ def test_every_command_trains(project, command, tmp_path):
 def test_what_the_examples_add_is_there(project):
     """Each part leaves a trace: test_every_command_trains has run in this folder."""
     assert len((project / "brightness.txt").read_text().splitlines()) == 5
-    assert "loss_generator" in next(project.glob("curves/mine/*/metrics.csv")).read_text()
+    assert "fid" in next(project.glob("curves/mine/*/metrics.csv")).read_text()
 
 
 def test_python_trains_loads_and_samples(project):
