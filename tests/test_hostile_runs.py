@@ -97,7 +97,7 @@ HOSTILE = [
     "zerosum.files.os.system",
     "zerosum.data.image_decoding.os.system",
     "zerosum.data.image_decoding.os",
-    "zerosum.data.image_decoding.store",
+    "zerosum.data.image_cache.write_cache",
     "zerosum.data.image_folder.Path",
     "zerosum.training.callbacks.checkpoint.Callback",
     "zerosum.evaluation.measurement.git",
