@@ -1,4 +1,4 @@
-"""Any loss with any regularizer, and the few that are refused."""
+"""Any loss with any regularizer, augmentation and remedy for collapse trains."""
 
 import pytest
 import torch
@@ -7,14 +7,13 @@ from conftest import ROOT
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
 from zerosum.training.process import silence_libraries
-from zerosum.errors import UserError
 
 LOSSES = sorted(path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml"))
 REGULARIZERS = sorted(path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml"))
 AUGMENTATIONS = sorted(path.stem for path in (ROOT / "conf" / "augment").glob("*.yaml"))
 QUICK = ("dataset=synthetic", "model=mlp", "model.width=16", "training.batch_size=8", "run.images=24", "trainer=cpu")
 
-SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "record", "checkpoint", "progress")] + [
+SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "checkpoint", "progress", "interrupt")] + [
     "~logger.csv"
 ]
 
@@ -58,31 +57,11 @@ def test_unrolling_works_through_spectral_norm(composed):
     trained(composed, "game.unroll=2", "model.spectral_norm=true")
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["regularizer=gradient_penalty"], "batch norm.*model.spectral_norm=true"),
-        (["regularizer=dragan"], "batch norm"),
-        (["regularizer=clip", "model.spectral_norm=true"], "clip.*does nothing"),
-        (["augment=ada", "loss=wasserstein"], "sign of D's logits"),
-        (["augment=diffaugment", "dataset=ring"], "change pictures"),
-        (["regularizer=bcr", "dataset=grid"], "change pictures"),
-        (["game.pack=3"], "game.pack=3 does not divide training.batch_size=64"),
-        (["loss.smooth=[0.1,0.1]"], "Two-sided smoothing"),
-    ],
-)
-def test_what_means_nothing_is_refused_when_the_config_is_read(composed, options, reason):
-    with pytest.raises(UserError, match=reason):
-        build(validate(composed(*options)))
-
-
 def test_annealing_is_a_named_callback_and_adas_probability_is_logged(composed):
-    from zerosum.training.callbacks.curves import curves
-
     options = ("callbacks=[default,anneal]", "callbacks.anneal.attribute=regularizers.r1.weight", "regularizer=r1")
     gan = trained(composed, *options, "augment=ada", "augment.every=1")
     assert gan.regularizers["r1"].weight == pytest.approx(1 - 16 / 24)  # the last step began at 16 of 24 images
-    assert curves(gan)["augment/probability"] == pytest.approx(gan.augment.probability)
+    assert gan.curves()["augment/probability"] == pytest.approx(gan.augment.probability)
 
 
 def test_every_loss_trains_with_every_regularizer_in_two_processes(tmp_path):
@@ -109,7 +88,7 @@ def test_every_loss_trains_with_every_regularizer_in_two_processes(tmp_path):
 
 
 def test_the_noise_of_two_processes_is_that_of_one(composed, monkeypatch):
-    gan = build(validate(composed(*QUICK))).gan
+    gan = build(validate(composed(*QUICK))).module
     whole = gan.noise(5, 8)
     halves = []
     for rank in range(2):

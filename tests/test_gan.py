@@ -9,9 +9,11 @@ from torch import nn
 
 from zerosum.data.mixtures import Ring
 from zerosum.data.synthetic import Synthetic
+from zerosum.errors import UserError
+from zerosum.gan.augment import ADA, DiffAugment, InstanceNoise
 from zerosum.gan.gan import GAN, Game, Optimizers
 from zerosum.gan.losses import NonSaturating
-from zerosum.gan.regularizers import R1, Regularizer
+from zerosum.gan.regularizers import DRAGAN, R1, Consistency, GradientPenalty, LeCam, Regularizer
 from zerosum.models import dcgan, mlp
 from zerosum.models.networks import Scores
 from zerosum.training.data_module import TrainingData
@@ -258,10 +260,10 @@ def test_packing_shows_the_discriminator_neighbours_as_one():
     torch.testing.assert_close(gan.score(points, None).logits, gan.discriminator(points.view(3, 6)).logits)
     fit(gan, 2, batch_size=9)
     assert gan.last_step.metrics["real_logits"].shape == (3,)
-    pictures = torch.randn(4, 3, 2, 2)
+    images = torch.randn(4, 3, 2, 2)
     gan.game, gan.discriminator = Game(pack=2), Shown()
-    expected = torch.stack([torch.cat([pictures[0], pictures[1]]), torch.cat([pictures[2], pictures[3]])]).flatten(1)
-    torch.testing.assert_close(gan.score(pictures, None).logits, expected)
+    expected = torch.stack([torch.cat([images[0], images[1]]), torch.cat([images[2], images[3]])]).flatten(1)
+    torch.testing.assert_close(gan.score(images, None).logits, expected)
 
 
 def test_unrolling_changes_the_generators_step_and_leaves_the_discriminators():
@@ -319,3 +321,127 @@ def test_clipping_is_of_the_whole_gradient_and_not_of_its_parts():
     whole, parts = (weights_after(3, accumulate=count, clip=0.01) for count in (1, 4))
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, rtol=1e-5, atol=1e-7)
+
+
+def image_gan(**options) -> GAN:
+    torch.manual_seed(0)
+    networks = mlp.Generator((1, 16, 16), 4, 16, 1), mlp.Discriminator((1, 16, 16), 16, 1)
+    return GAN(*networks, NonSaturating(), Optimizers(sgd, sgd), **settings(**options))
+
+
+OF_THE_WHOLE_BATCH = {
+    "lecam": lambda: {"regularizers": {"lecam": LeCam(1.0)}},
+    "dragan": lambda: {"regularizers": {"dragan": DRAGAN(1.0)}},
+    "gradient_penalty": lambda: {"regularizers": {"gradient_penalty": GradientPenalty(1.0)}},
+    "ada_lecam_lazy": lambda: {"augment": ADA(p=0.5, every=1), "regularizers": {"lecam": LeCam(1.0, every=2)}},
+    "bcr": lambda: {"regularizers": {"bcr": Consistency(1.0, DiffAugment(["translation"]), fake_weight=1.0)}},
+    "instance_noise": lambda: {"augment": InstanceNoise(0.3)},
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_WHOLE_BATCH)
+def test_penalties_and_augmentations_do_not_see_that_a_batch_comes_in_parts(name):
+    """Averages over the batch are moved once a step by the whole batch, and images keep their random numbers."""
+    states, results = [], []
+    for count in (1, 4):
+        gan = image_gan(accumulate=count, critic_steps=2, **OF_THE_WHOLE_BATCH[name]())
+        fit(gan, 4, dataset=Synthetic(16), batch_size=16)
+        states.append(gan.state_dict())
+        results.append(gan.last_step)
+    for key, value in states[0].items():
+        torch.testing.assert_close(
+            states[1][key], value, rtol=1e-4, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}"
+        )
+    for key, value in results[0].metrics.items():
+        torch.testing.assert_close(results[1].metrics[key], value, rtol=1e-4, atol=1e-5)
+
+
+class TwiceTheMean(Regularizer):
+    """2 E G(z), whose gradient in G's bias is 2 for an affine G of one output."""
+
+    def penalty(self, critic, real, fake):
+        return 2 * fake.images.mean()
+
+
+class Bias(nn.Module):
+    """G(z) = bias and D(x) = bias."""
+
+    latent_dim = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1))
+
+
+class Shift(Bias):
+    def forward(self, z, condition=None):
+        return z.new_zeros(len(z), 2) + self.bias
+
+
+class Constant(Bias):
+    def forward(self, images, condition=None):
+        return Scores(self.bias.expand(len(images)))
+
+
+class Zero:
+    """No game: both losses are 0, so terms act alone."""
+
+    paired = False
+    zero_separates = True
+
+    def discriminator(self, real, fake):
+        return 0 * (real.sum() + fake.sum())
+
+    def generator(self, fake, real=None):
+        return 0 * fake.sum()
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_generator_regularizer_is_added_to_gs_loss_and_not_to_ds(accumulate, precision):
+    """By SGD at 0.01 and weight 3: G's bias falls by 0.01 * 3 * 2 at each step, D's stays; the term is logged."""
+    gan = GAN(
+        Shift(),
+        Constant(),
+        Zero(),
+        Optimizers(sgd, sgd),
+        generator_regularizers={"mean": TwiceTheMean(3.0, every=1)},
+        training=TrainingSettings(accumulate=accumulate),
+    )
+    fit(gan, 2, precision=precision)
+    assert gan.generator.bias.item() == pytest.approx(-2 * 0.06) and gan.discriminator.bias.item() == 0.0
+    expected = 3 * 2 * -0.06  # the second step's term, at the bias after the first
+    assert gan.last_step.metrics["generator_regularizer/mean"].item() == pytest.approx(expected, rel=1e-2)
+    assert gan.last_step.losses["generator"].item() == pytest.approx(expected, rel=1e-2)
+    assert gan.last_step.losses["discriminator"].item() == 0.0
+    assert gan.curves()["generator_regularizer/mean"] == pytest.approx(expected, rel=1e-2)
+    assert not any(name.startswith("regularizer/") for name in gan.last_step.metrics)
+
+
+def test_a_generator_regularizer_runs_in_float32_under_autocast():
+    seen = Logged(1.0)
+    fit(points_gan(generator_regularizers={"seen": seen}), 1, precision="bf16-mixed")
+    assert seen.types == {torch.float32}
+
+
+def test_the_unrolled_discriminator_descends_its_penalties_too():
+    """G's loss is that of a D which made two more steps on J_D and R1, against plain autograd."""
+    gan, plain = (points_gan(sgd, unroll=2, regularizers={"r1": R1(5.0)}) for _ in range(2))
+    fit(gan, 1)
+    loss = NonSaturating()
+    real = Ring().stream(0, torch.device("cpu")).batch(0, 8, slice(0, 8)).images.requires_grad_()
+    fake = plain.generator(plain.noise(0, 8)).detach()
+    for _ in range(3):
+        logits = plain.discriminator(real).logits
+        (slope,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+        penalty = 5 / 2 * slope.square().sum(1).mean()
+        descend(plain.discriminator, loss.discriminator(logits, plain.discriminator(fake).logits) + penalty)
+    expected = loss.generator(plain.discriminator(fake).logits)
+    torch.testing.assert_close(gan.last_step.losses["generator"], expected.detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_unrolling_in_several_processes_is_refused(monkeypatch):
+    monkeypatch.setattr("zerosum.gan.gan.rank_and_world_size", lambda: (0, 2))
+    with pytest.raises(UserError, match="looks ahead by the gradients of one process"):
+        points_gan(unroll=1).on_fit_start()
+    points_gan().on_fit_start()

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from zerosum.gan.unrolled import unrolled
+from zerosum.errors import UserError
+from zerosum.gan.unrolled import check_optimizer, unrolled
 
 
 def cost_of(network, images):
@@ -51,3 +52,24 @@ def test_gradients_flow_through_the_unrolled_steps():
     assert torch.autograd.gradcheck(score, torch.randn(4, 3, dtype=torch.float64, requires_grad=True))
     for name, weight in network.named_parameters():
         assert torch.equal(weight, start[name]), "the present discriminator stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (torch.optim.RMSprop, "RMSprop"),
+        (torch.optim.AdamW, "AdamW with weight_decay"),
+        (lambda w: torch.optim.Adam(w, weight_decay=0.1), "Adam with weight_decay"),
+        (lambda w: torch.optim.Adam(w, amsgrad=True), "Adam with amsgrad"),
+        (lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9), "SGD with momentum"),
+        (torch.optim.NAdam, "NAdam"),
+    ],
+)
+def test_optimizers_whose_steps_are_not_unrolled_are_refused(make, name):
+    with pytest.raises(UserError, match=f"D's optimizer is {name}: use optimizer=adam"):
+        check_optimizer(make(nn.Linear(1, 1).parameters()))
+
+
+@pytest.mark.parametrize("make", [torch.optim.Adam, lambda w: torch.optim.AdamW(w, weight_decay=0.0), torch.optim.SGD])
+def test_plain_optimizers_are_unrolled(make):
+    check_optimizer(make(nn.Linear(1, 1).parameters()))

@@ -1,0 +1,48 @@
+"""Combinations that mean nothing, or silently something else, are refused when the config is read."""
+
+import pytest
+
+from zerosum.errors import UserError
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["regularizer=gradient_penalty"], "batch norm.*model.spectral_norm=true"),
+        (["regularizer=dragan"], "batch norm"),
+        (["regularizer=clip", "model.spectral_norm=true"], "clip.*does nothing"),
+        (["augment=ada", "loss=wasserstein"], "sign of D's logits"),
+        (["augment=ada", "loss=lsgan"], "sign of D's logits.*LeastSquares"),
+        (["augment=ada", "loss=fgan", "loss.divergence=kl"], "sign of D's logits.*FGAN"),
+        (["augment=ada", "loss.smooth=0.1"], "sign of D's logits.*NonSaturating"),
+        (["augment=diffaugment", "dataset=ring"], "change images"),
+        (["regularizer=bcr", "dataset=grid"], "change images"),
+        (["game.pack=3"], "game.pack=3.*does not divide training.batch_size=64"),
+        (["loss.smooth=[0.1,0.1]"], "Two-sided smoothing"),
+        (["model.minibatch_discrimination=true", "training.accumulate=2"], "compares all images of a batch"),
+        (["game.unroll=2", "training.accumulate=2"], "game.unroll=2 looks ahead.*training.accumulate=2"),
+        (["game.unroll=2", "training.clip=1"], "game.unroll=2 looks ahead.*training.clip=1"),
+        (["game.unroll=2", "regularizer=clip"], "game.unroll=2 looks ahead.*regularizer clip"),
+        (["game.unroll=2", "+optimizer.discriminator.weight_decay=0.1"], "D's optimizer is Adam with weight_decay"),
+    ],
+)
+def test_what_cannot_work_together_is_refused_with_the_reason(composed, options, reason):
+    with pytest.raises(UserError, match=reason):
+        build(validate(composed(*options)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["augment=ada", "loss=lsgan", "loss.a=-1", "loss.b=1", "loss.c=0"],
+        ["augment=ada", "loss=lsgan", "augment.target=null"],
+        ["augment=ada", "loss=fgan"],
+        ["augment=ada", "loss=relativistic"],
+        ["model.minibatch_stddev=true", "training.accumulate=2"],
+        ["game.unroll=2", "regularizer=[r1,lecam]"],
+    ],
+)
+def test_what_works_together_is_built(composed, options):
+    build(validate(composed(*options)))
