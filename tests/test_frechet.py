@@ -127,7 +127,5 @@ def test_constant_samples_have_no_standard_error():
 
 
 def test_equal_sets_are_at_distance_zero_even_when_there_are_few():
-    few = draw(10, 64, 1)
-    assert abs(float(frechet_distance(fit_gaussian(few), fit_gaussian(few)))) < 1e-12 * float(
-        fit_gaussian(few).covariance.trace()
-    )
+    few = fit_gaussian(draw(10, 64, 1))
+    assert abs(float(frechet_distance(few, few))) < 1e-12 * float(few.covariance.trace())
