@@ -33,9 +33,9 @@ def read_idx_shape(path: Path, dimensions: int) -> tuple[int, ...]:
     if len(header) < length or header[:4] != bytes((0, 0, UNSIGNED_BYTES, dimensions)):
         raise_damaged(path, f"it does not start like an IDX file of {dimensions} dimensions")
     shape = tuple(np.frombuffer(header, dtype=">i4", offset=4).tolist())
-    size = path.stat().st_size
-    if min(shape) < 0 or size != length + math.prod(shape):
-        raise_damaged(path, f"it has {size:,} bytes, but its header says {' x '.join(map(str, shape))}")
+    size, promised = path.stat().st_size, length + math.prod(shape)
+    if min(shape) < 0 or size != promised:
+        raise_damaged(path, f"it has {size:,} bytes, its header promises {promised:,}")
     return shape
 
 
