@@ -6,6 +6,7 @@ import resource
 import time
 
 import pytest
+import torch
 
 from zerosum.errors import UserError
 from zerosum.files import clear_partial, save_whole
@@ -30,6 +31,20 @@ def test_a_failed_write_leaves_the_old_file_and_says_what_to_do(tmp_path, small_
     with pytest.raises(UserError, match=r"new/file \(1,001 bytes\) could not be written \(File too large\): check"):
         save_whole(path, lambda partial: partial.write_bytes(bytes(1001)), size=1001)
     assert path.read_bytes() == b"old" and names(path.parent) == ["file"]
+
+
+def test_a_full_disk_under_torch_save_is_a_sentence_too(tmp_path, small_disk):
+    with pytest.raises(UserError, match=r"a\.pt could not be written \(disk full\?\): make room on that disk"):
+        save_whole(tmp_path / "a.pt", lambda partial: torch.save({"weights": torch.zeros(5000)}, partial))
+    assert names(tmp_path) == []
+
+
+def test_other_errors_of_a_writer_stay_what_they_are(tmp_path):
+    def fail(_):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        save_whole(tmp_path / "file", fail)
 
 
 @pytest.mark.parametrize(("number", "advice"), [(errno.ENOSPC, "make room"), (errno.EACCES, "may be written to")])

@@ -23,11 +23,13 @@ def save_whole(path: Path, write: Callable[[Path], object], size: int | None = N
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "unexpected pos" not in str(error):
+            raise
+        failure = error if isinstance(error, OSError) else OSError(errno.ENOSPC, "disk full?")  # torch.save hides it
         needed = "" if size is None else f" ({size:,} bytes)"
-        raise UserError(
-            f"{path}{needed} could not be written ({error.strerror or error}): {suggest_remedy(error)}"
-        ) from error
+        reason = failure.strerror or failure
+        raise UserError(f"{path}{needed} could not be written ({reason}): {suggest_remedy(failure)}") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
