@@ -1,4 +1,4 @@
-"""Draw docs/images/loss_gradients.png, how loudly each loss speaks to the generator: python docs/draw_loss_gradients.py
+"""Draw docs/images/loss_gradients.png, the gradient that each loss gives to the generator: python docs/draw_loss_gradients.py
 
 |dJ_G / dlogit| of a single fake against D(G(z)) = sigmoid(logit). Paired losses see a single real logit of 0.
 """
@@ -37,7 +37,7 @@ BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = [
 
 
 class Curve(NamedTuple):
-    """A loss, its label and where that stands: at the curve's point of that D, moved by `offset` points."""
+    """A loss and its label, which stands at the curve's point where D is `at`, moved by `offset` points."""
 
     label: str
     loss: AdversarialLoss
@@ -67,26 +67,26 @@ DIVERGENCES = [
 ]
 
 
-def slopes(loss: AdversarialLoss) -> Tensor:
-    """|dJ_G / dlogit| at LOGITS, each a batch of one against a real logit of 0."""
+def gradient_sizes(loss: AdversarialLoss) -> Tensor:
+    """|dJ_G / dlogit| at LOGITS, each in a batch of one, with a real logit of 0."""
     fake = LOGITS.clone().requires_grad_()
     costs = vmap(lambda logit: loss.generator(logit[None], torch.zeros_like(logit)[None]))(fake)
     return torch.autograd.grad(costs.sum(), fake)[0].abs()
 
 
-def draw(axes: Axes, curve: Curve) -> None:
-    """A curve and its label, in one color."""
-    seen, slope = torch.sigmoid(LOGITS).numpy(), slopes(curve.loss).numpy()
+def draw_curve(axes: Axes, curve: Curve) -> None:
+    """Draw a curve and its label in one color."""
+    seen, slope = torch.sigmoid(LOGITS).numpy(), gradient_sizes(curve.loss).numpy()
     axes.plot(seen, slope, curve.style, color=curve.color, linewidth=2)
     nearest = abs(seen - curve.at).argmin()
     point, side = (seen[nearest], slope[nearest]), {-1: "right", 0: "center", 1: "left"}[np.sign(curve.offset[0])]
     axes.annotate(curve.label, point, curve.offset, textcoords="offset points", color=curve.color, ha=side, va="center")
 
 
-def panel(axes: Axes, title: str, curves: list[Curve]) -> None:
-    """All curves of a panel on logit and log axes, where exponential decay is a straight line."""
+def draw_panel(axes: Axes, title: str, curves: list[Curve]) -> None:
+    """Draw all curves of a panel on logit and log axes, where exponential decay is a straight line."""
     for curve in curves:
-        draw(axes, curve)
+        draw_curve(axes, curve)
     axes.axvspan(1e-4, 0.1, color="0.95", zorder=0)
     axes.set(xscale="logit", yscale="log", xlim=(1e-4, 1 - 1e-4), ylim=(1e-4, 1e2), title=title)
     axes.set(xlabel="D(G(z)) = sigmoid(logit)", ylabel="|dJ$_G$ / dlogit|")
@@ -98,10 +98,10 @@ def panel(axes: Axes, title: str, curves: list[Curve]) -> None:
 
 
 def main() -> None:
-    """Write the picture."""
+    """Draw both panels and write the picture."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.6), sharey=True, layout="constrained")
-    panel(left, "The generator's gradient, loss by loss", GAMES)
-    panel(right, "f-GAN: practical cost (solid) and the bound itself (dashed)", DIVERGENCES)
+    draw_panel(left, "The generator's gradient, loss by loss", GAMES)
+    draw_panel(right, "f-GAN: practical cost (solid) and the bound itself (dashed)", DIVERGENCES)
     left.text(3.3e-3, 55, "D rejects the fakes", ha="center", color="0.35", style="italic")
     right.set_ylabel("")
     PICTURE.parent.mkdir(exist_ok=True)
