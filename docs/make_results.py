@@ -5,51 +5,52 @@
 replaces the block that starts with `<!-- digits: ... -->` and writes docs/images/digits.png and digits.gif.
 """
 
-import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
-from zerosum.runs.load import load
-from zerosum.runs.load import load_dataset
 from zerosum import sampling
-from zerosum.training.callbacks.samples import film
+from zerosum.data.images import ImageDataset
+from zerosum.drawing.film import film
 from zerosum.drawing.grid import add_caption, grid
+from zerosum.evaluation.measurement import Card, Record, read_record
 from zerosum.pixels import from_uint8
+from zerosum.runs.load import load, load_dataset
 
 ROOT = Path(__file__).parents[1]
 
 
-def table(report: dict[str, Any]) -> str:
+def table(record: Record) -> str:
     """Start, best, last and floor, and the card that they share."""
-    card = report["last"]["card"]
-    rows = [("start", report["history"][0]), ("best", report["best"]), ("last", report["last"])]
+    rows = [("start", record.history[0]), ("best", record.best), ("last", record.last)]
     lines = ["| | FID | images seen |", "|---|---|---|"]
-    lines += [f"| {name} | {entry['values']['fid']:.2f} | {entry['card']['images']:,} |" for name, entry in rows]
-    lines.append(f"| floor: training pictures in the generator's place | {report['floor']['fid']:.2f} | |")
-    return "\n".join([*lines, "", protocol(card)])
+    lines += [f"| {name} | {row.values['fid']:.2f} | {row.images:,} |" for name, row in rows]
+    assert record.floor is not None, "the protocol of these runs has a floor"
+    lines.append(f"| floor: training images in the generator's place | {record.floor['fid']:.2f} | |")
+    return "\n".join([*lines, "", format_card(record.last.card)])
 
 
-def protocol(card: dict[str, Any]) -> str:
+def format_card(card: Card) -> str:
     """The card as a sentence."""
+    protocol = card.protocol
     return (
-        f"{card['n_fake']:,} samples of the generator's moving average against the {card['n_real']:,} pictures of the"
-        f" {card['split']} split; features of a classifier of {card['features_accuracy']:.1%} test accuracy"
-        f" ({card['features_hash']}); resize {card['resize']}; {card['rounding']}; seed {card['seed']}."
+        f"{protocol['n_fake']:,} samples of the generator's moving average against the {protocol['n_real']:,} images of the"
+        f" {protocol['split']} split; features of a classifier of {protocol['features_accuracy']:.1%} test accuracy"
+        f" ({protocol['features_hash']}); resize {protocol['resize']}; {protocol['rounding']}; seed {card.run['seed']}."
     )
 
 
 def picture(run: Path) -> Image.Image:
-    """Samples of best.ckpt, seeds 0 to 63, beside the first 64 training pictures."""
-    gan, dataset = load(run), load_dataset(run)
-    samples = torch.cat([batch.cpu() for batch in sampling.images(gan, range(64))])
+    """Samples of best.ckpt, seeds 0 to 63, beside the first 64 training images."""
+    model, dataset = load(run), load_dataset(run)
+    assert isinstance(dataset, ImageDataset), "these pictures are of images"
+    samples = torch.cat([batch.cpu() for batch in sampling.images(model, range(64))])
     real = from_uint8(next(iter(dataset.batches("train", 64))))
     halves = [
-        add_caption(grid(samples), f"generated, after {gan.images_seen:,} images"),
+        add_caption(grid(samples), f"generated, after {model.images_seen:,} images"),
         add_caption(grid(real), "real"),
     ]
     sheet = Image.new("RGB", (sum(half.width for half in halves) + 24, halves[0].height), "white")
@@ -60,12 +61,12 @@ def picture(run: Path) -> Image.Image:
 
 def main(name: str, run: Path) -> None:
     """Fill the block and write the pictures."""
-    report = json.loads((run / "metrics.json").read_text())
+    record = read_record(run / "metrics.json")
     readme = ROOT / "README.md"
     block = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
-    text, found = re.subn(block, lambda match: f"{match[1]}{table(report)}\n{match[2]}", readme.read_text(), flags=re.S)
+    text, found = re.subn(block, lambda match: f"{match[1]}{table(record)}\n{match[2]}", readme.read_text(encoding="utf-8"), flags=re.S)
     assert found == 1, f"README.md has no block named {name}"
-    readme.write_text(text)
+    readme.write_text(text, encoding="utf-8")
     picture(run).save(ROOT / "docs" / "images" / f"{name}.png")
     frames = sorted((run / "samples").glob("*.png"))
     film([*frames[:-1:2], frames[-1]], ROOT / "docs" / "images" / f"{name}.gif", width=330, colours=12)
