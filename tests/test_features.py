@@ -3,40 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from given_images import Arrays, Fixed, draw_patchworks
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from zerosum.data.images import ImageDataset, Split
 from zerosum.data.stacked_mnist import StackedMNIST
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
 from zerosum.evaluation.distribution_metrics import FID, KID
-from zerosum.evaluation.neighbour_metrics import PrecisionRecall
-from zerosum.evaluation.image_protocol import ImageProtocol
 from zerosum.evaluation.features.classifier import ClassifierFeatures
 from zerosum.evaluation.features.inception import InceptionFeatures
 from zerosum.evaluation.features.stacked import StackedClassifierFeatures
-from zerosum.pixels import from_uint8
-
-
-class Arrays(ImageDataset):
-    """Given pictures without labels."""
-
-    channels = 3
-
-    def __init__(self, train, test, root):
-        super().__init__(32, str(root))
-        self.arrays = {"train": train, "test": test}
-
-    def read(self, split):
-        return Split(self.arrays[split], None)
-
-
-def drawn(count, low, high, seed):
-    """Patchworks: an untrained network sees more difference between them than between noises."""
-    patches = np.random.default_rng(seed).integers(low, high, (count, 4, 4, 3), dtype=np.uint8)
-    return patches.repeat(8, axis=1).repeat(8, axis=2)
+from zerosum.evaluation.image_protocol import ImageProtocol
+from zerosum.evaluation.neighbour_metrics import PrecisionRecall
 
 
 def test_the_classifier_learns_is_deterministic_and_cached(tmp_path, monkeypatch):
@@ -64,12 +44,12 @@ def test_classifier_features_are_standardized_over_the_training_split(tmp_path):
 
 def test_the_classifier_needs_labels(tmp_path):
     with pytest.raises(UserError, match="features=inception"):
-        ClassifierFeatures().prepare(Arrays(drawn(9, 0, 9, 0), drawn(9, 0, 9, 0), tmp_path))
+        ClassifierFeatures().prepare(Arrays(draw_patchworks(9, 0, 9, 0), draw_patchworks(9, 0, 9, 0), tmp_path))
 
 
 @pytest.fixture(scope="module")
 def inception_weights(tmp_path_factory):
-    """Random weights in the real file's format, of a network that tells pictures apart."""
+    """Random weights in the real file's format, of a network that tells images apart."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as Inception
 
     path = tmp_path_factory.mktemp("weights") / "inception.pth"
@@ -84,7 +64,7 @@ def inception_weights(tmp_path_factory):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     network.train()  # running averages of real activations: otherwise all features are equal to seven digits
-    network(torch.from_numpy(drawn(16, 0, 256, 0)).permute(0, 3, 1, 2).contiguous())
+    network(torch.from_numpy(draw_patchworks(16, 0, 256, 0)).permute(0, 3, 1, 2).contiguous())
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.weight.data.uniform_(0.5, 1.5)
@@ -92,49 +72,48 @@ def inception_weights(tmp_path_factory):
     return path
 
 
-def torch_fidelitys(path, pictures):
+def torch_fidelitys(path, images):
     """Features (N, 2048) and logits (N, 1008) by torch-fidelity alone."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as Inception
 
     with torch.no_grad():
-        return Inception("inception-v3-compat", ["2048", "logits_unbiased"], str(path))(pictures)
+        return Inception("inception-v3-compat", ["2048", "logits_unbiased"], str(path))(images)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_inception_with_folded_batch_norm_sees_what_torch_fidelitys_does(inception_weights, channels):
     features = InceptionFeatures(str(inception_weights))
     features.prepare(Synthetic())
-    pictures = torch.randint(0, 256, (2, channels, 32, 32), dtype=torch.uint8)
-    expected = torch_fidelitys(inception_weights, pictures.expand(-1, 3, -1, -1).contiguous())
+    images = torch.randint(0, 256, (2, channels, 32, 32), dtype=torch.uint8)
+    expected = torch_fidelitys(inception_weights, images.expand(-1, 3, -1, -1).contiguous())
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in features.network.modules())
-    for seen, wanted in zip(features.network(pictures), expected, strict=True):
-        torch.testing.assert_close(seen, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().mean()))
+    for found, wanted in zip(features.network(images), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().mean()))
+
+
+def test_the_hash_of_inception_is_that_of_its_weights_whatever_file_holds_them(inception_weights, tmp_path):
+    described = []
+    torch.save(torch.load(inception_weights, weights_only=True), tmp_path / "saved_again.pth")
+    assert (tmp_path / "saved_again.pth").read_bytes() != inception_weights.read_bytes()
+    for path in (inception_weights, tmp_path / "saved_again.pth"):
+        features = InceptionFeatures(str(path))
+        features.prepare(Synthetic())
+        described.append(features.describe())
+    assert described[0] == described[1]
 
 
 def test_bfloat16_features_are_near_those_of_float32_and_the_card_says_so(inception_weights):
     half, full = (InceptionFeatures(str(inception_weights), precision) for precision in ("bfloat16", "float32"))
     half.prepare(Synthetic())
     full.prepare(Synthetic())
-    pictures = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    near, exact = half.network(pictures).features.float(), full.network(pictures).features
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    near, exact = half.network(images).features.float(), full.network(images).features
     assert 0 < (near - exact).norm() / exact.norm() < 0.1
     assert half.describe()["features_precision"] == "bfloat16" != full.describe()["features_precision"]
 
 
-class Shown:
-    """A model whose sample of seed i is picture i."""
-
-    def __init__(self, pictures):
-        self.pictures = from_uint8(torch.from_numpy(pictures).permute(0, 3, 1, 2))
-
-    def sample(self, seeds, labels=None):
-        return self.pictures[list(seeds)]
-
-
-def test_fid_kid_precision_and_recall_are_torch_fidelitys_from_the_same_weights_and_pictures(
-    inception_weights, tmp_path
-):
-    real = drawn(16, 0, 200, 1)
+def test_fid_kid_precision_and_recall_are_torch_fidelitys_from_the_same_weights_and_images(inception_weights, tmp_path):
+    real = draw_patchworks(16, 0, 200, 1)
     expected_real = torch_fidelitys(inception_weights, torch.from_numpy(real).permute(0, 3, 1, 2).contiguous())[0]
     metrics = {"fid": FID(), "kid": KID(subsets=1), "precision_recall": PrecisionRecall()}
     protocol = ImageProtocol(
@@ -142,9 +121,9 @@ def test_fid_kid_precision_and_recall_are_torch_fidelitys_from_the_same_weights_
     )
     protocol.prepare(Arrays(real, real, tmp_path))
     for seed, low, high in ((2, 0, 200), (3, 30, 230), (4, 100, 256)):
-        fake = drawn(16, low, high, seed)
+        fake = draw_patchworks(16, low, high, seed)
         fake[::2] = fake[::2] // 2 + real[::2] // 2
-        found = protocol.measure(Shown(fake))
+        found = protocol.measure(Fixed(fake))
         other = torch_fidelitys(inception_weights, torch.from_numpy(fake).permute(0, 3, 1, 2).contiguous())[0]
         assert found["fid"] == pytest.approx(exact_fid(expected_real, other), rel=1e-6)
         statistics = (fid_features_to_statistics(side) for side in (other, expected_real))
@@ -195,7 +174,7 @@ def test_features_of_stacked_mnist_are_those_of_its_three_digits(small_mnist):
     assert right == pytest.approx(features.single.accuracy**3, abs=0.06)
 
 
-def test_stacked_features_refuse_other_pictures():
+def test_stacked_features_refuse_other_images():
     with pytest.raises(UserError, match="stacked_mnist"):
         StackedClassifierFeatures().prepare(Synthetic())
 

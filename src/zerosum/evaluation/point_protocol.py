@@ -61,7 +61,7 @@ class PointProtocol:
         """Values of as many points of the data."""
         metrics = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
         points, _ = self.dataset.sample(self.n_fake, torch.Generator().manual_seed(self.seed))
-        return measure_each(metrics, self.left_out, self.dataset, points) if metrics else None
+        return measure_each(metrics, self.left_out, self.dataset, points) or None
 
     def card(self) -> dict[str, Any]:
         """Number of samples, their seed, and the distribution."""

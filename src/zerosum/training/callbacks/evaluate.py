@@ -76,7 +76,8 @@ class Evaluate(Callback):
         broadcast_buffers(module.ema.network)  # the samples of all ranks are those of the model that rank 0 saves
         facts = {"selection": self.protocol.describe_selection()}
         minutes = round((time.perf_counter() - self._started) / 60, 3)
-        measurement = replace(measure(self.protocol, module, lambda: self.values_of(trainer, module), facts=facts), minutes=minutes)
+        measurement = measure(self.protocol, module, lambda: self.values_of(trainer, module), facts=facts)
+        measurement = replace(measurement, minutes=minutes)
         self.history.append(measurement)
         trainer.callback_metrics.update(measurement.values)  # EarlyStopping and the like read them
         log_metrics(trainer, module, measurement.values)
