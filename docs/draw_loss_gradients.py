@@ -1,4 +1,4 @@
-"""Draw docs/images/loss_gradients.png, the gradient that each loss gives to the generator: python docs/draw_loss_gradients.py
+"""Draw docs/images/loss_gradients.png, the gradient of each loss in G: python docs/draw_loss_gradients.py
 
 |dJ_G / dlogit| of a single fake against D(G(z)) = sigmoid(logit). Paired losses see a single real logit of 0.
 """

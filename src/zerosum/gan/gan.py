@@ -186,9 +186,7 @@ class GAN(GenerativeModule):
             fake = self.score_batch(fakes, batch.condition, weights)
             if observe:
                 observe_batch(due, real, fake)
-            penalties = {
-                name: term(lambda x: self.score(x, batch.condition, weights), real, fake) for name, term in due.items()
-            }
+            penalties = self.evaluate(due, real, fake, weights)
         metrics = {"real_logits": real.logits.detach(), "fake_logits": fake.logits.detach()}
         metrics |= {f"regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
         return self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values()), metrics
@@ -202,12 +200,20 @@ class GAN(GenerativeModule):
             if not (self.loss.paired or due):
                 return self.loss.generator(fake.logits, None), {}
             real = self.score_batch(batch.images, batch.condition, weights)
-            penalties = {
-                name: term(lambda x: self.score(x, batch.condition, weights), real, fake) for name, term in due.items()
-            }
+            penalties = self.evaluate(due, real, fake, weights)
         loss = self.loss.generator(fake.logits, real.logits if self.loss.paired else None)
         metrics = {f"generator_regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
         return loss + sum(penalties.values()), metrics
+
+    def evaluate(
+        self, terms: Mapping[str, Regularizer], real: ScoredBatch, fake: ScoredBatch, weights: Weights | None
+    ) -> dict[str, Tensor]:
+        """Each term's weighted penalty."""
+
+        def critic(images: Tensor) -> Scores:
+            return self.score(images, real.condition, weights)
+
+        return {name: term(critic, real, fake) for name, term in terms.items()}
 
     def unrolled_weights(self, batch: Batch, fakes: Tensor, optimizer: Optimizer) -> Weights:
         """D's weights after `unroll` more steps on this batch, differentiable in the fakes."""
