@@ -73,8 +73,8 @@ class Measurement:
     def history_from(cls, nodes: Any) -> "list[Measurement]":
         """A list of measurements.
 
-        ValueError, KeyError or TypeError if it is none, or if the same dictionary stands in it twice, by which a small
-        file would unfold to more than memory holds.
+        ValueError, KeyError or TypeError if it is not, or if one dictionary stands in it twice: by such references a
+        small file would unfold to more than memory holds.
         """
         if not isinstance(nodes, list):
             raise TypeError("a history is a list of measurements")
