@@ -24,8 +24,8 @@ LARGEST_FILE = 2**26
 """Bytes of a metrics.json; one evaluation takes about 1,500"""
 MOST_FIELDS = 100
 """Fields in one part of a card, values in one measurement; the largest in use have about 30"""
-LONGEST_WORD = 1_000
-"""Characters of a field"""
+MOST_CHARACTERS = 10_000
+"""Characters in one part of a card"""
 LARGEST_INTEGER = 2**63
 """Larger numbers are no counts and take long to print"""
 
@@ -163,14 +163,18 @@ def check_values(node: Any) -> dict[str, float]:
     return dict(node)
 
 
-def check_fields(node: Any, depth: int = 1) -> dict[str, Any]:
-    """{name: word, number, None or, `depth` levels deep, such fields}; ValueError or TypeError if anything else."""
+def check_fields(node: Any) -> dict[str, Any]:
+    """{name: word, number, None or, one level deep, such fields}; ValueError or TypeError if it is anything else."""
     check_names(node)
-    for name, value in node.items():
-        if isinstance(value, dict) and depth:
-            check_fields(value, depth - 1)
-        elif not (value is None or is_number(value) or (isinstance(value, str) and len(value) <= LONGEST_WORD)):
-            raise ValueError(f"{name} is not a word or number")
+    nested = [value for value in node.values() if isinstance(value, dict)]
+    for fields in nested:
+        check_names(fields)
+    leaves = [value for value in node.values() if not isinstance(value, dict)]
+    leaves += [value for fields in nested for value in fields.values()]
+    if not all(leaf is None or isinstance(leaf, str) or is_number(leaf) for leaf in leaves):
+        raise ValueError("a field of a card is not a word or number")
+    if len(leaves) > MOST_FIELDS or sum(len(leaf) for leaf in leaves if isinstance(leaf, str)) > MOST_CHARACTERS:
+        raise ValueError(f"a card has at most {MOST_FIELDS} fields and {MOST_CHARACTERS:,} characters")
     return dict(node)
 
 
