@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from zerosum.errors import UserError
 
@@ -46,9 +45,11 @@ def average_gradients(parameters: list[nn.Parameter]) -> None:
     if processes == 1:
         return
     gradients: list[Tensor] = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    vector = parameters_to_vector(gradients)
+    vector = torch.cat([gradient.reshape(-1) for gradient in gradients])  # those of channels_last weights have no view
     torch.distributed.all_reduce(vector)
-    vector_to_parameters(vector / processes, gradients)
+    parts = (vector / processes).split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view(gradient.shape))
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:
