@@ -111,3 +111,18 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     """A uint8 array in the IDX format of MNIST (LeCun's page): 0, 0, 8, dimensions, big-endian sizes, bytes."""
     header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, dtype=">u4").tobytes()
     path.write_bytes(header + array.tobytes())
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a tiny DCGAN: 320 images, evaluated every 160; to be read, not changed."""
+    from zerosum.experiment.train import train
+
+    folder = tmp_path_factory.mktemp("finished")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        options = ["run.images=320", "callbacks.evaluate.every=160", "callbacks.curves.every=80"]
+        config = compose("config", [*TINY, *options])
+    config.run = {"images": 320, "name": "test", "folder": str(folder / "run")}
+    config.dataset.root = str(folder / "data")
+    train(OmegaConf.create(config))
+    return folder / "run"

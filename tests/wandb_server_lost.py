@@ -65,7 +65,7 @@ def test_a_server_that_goes_away_costs_no_row_and_a_bounded_wait(server, tmp_pat
     assert time.perf_counter() - began < 5
     logger.finalize("success")
     assert time.perf_counter() - began < 30
-    loggers.wandb_module().teardown()  # what the end of the program does
+    loggers.import_wandb().teardown()  # what the end of the program does
     (path,) = (tmp_path / "wandb").glob("run-*/run-*.wandb")
     inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
     records = map(json.loads, subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines())

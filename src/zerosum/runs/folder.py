@@ -25,7 +25,9 @@ def make_folder(name: str) -> str:
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(folder).mkdir()
         except FileExistsError:
-            continue
+            if Path(folder).exists():
+                continue
+            raise UserError(f"{Path(name).parent} is a file: choose another hydra.run.dir") from None
         except OSError as error:
             raise UserError(f"{folder} could not be made ({error.strerror}): {suggest_remedy(error)}") from error
         break

@@ -87,8 +87,8 @@ def load_protocol(
 ) -> EvaluationProtocol:
     """Build the protocol that a run was measured by, and prepare it on the run's dataset.
 
-    `choices` are nodes (protocol, features, metrics) that replace the run's own; `root` is the folder of data and caches,
-    if not the one that the run had.
+    `choices` are nodes (protocol, features, metrics) that replace the run's own; `root` is the folder of its data
+    and caches, if not the one that the run had.
     """
     config = validate(saved_config(Path(run), trusted))
     if root is None:

@@ -44,13 +44,7 @@ def resume(
     `composed` is the config of the whole command line, which an override such as loss=hinge takes its values from;
     `force` accepts differences from the run's own config.
     """
-    given = dict(override.partition("=")[::2] for override in overrides)
-    saved = saved_config(run, trusted)
-    refuse_elsewhere(saved, run, given)
-    refuse_root(saved, run, given)
-    refuse_machines(saved, given)
-    stay_offline(saved, given)
-    typed = validate(extend(saved, run, changes_of(given, composed), force))
+    typed = configure(run, overrides, trusted, composed, force)
     with hold(run):
         seen, budget = prepare(typed, run, trusted)
         if seen >= budget:
@@ -60,8 +54,25 @@ def resume(
         return train(typed, put_in_place(run))
 
 
+def configure(
+    run: Path,
+    overrides: list[str],
+    trusted: str | Sequence[str] = (),
+    composed: DictConfig | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """The saved config with the overrides; UserError if the run may not be resumed with them."""
+    given = dict(override.partition("=")[::2] for override in overrides)
+    saved = saved_config(run, trusted)
+    refuse_elsewhere(saved, run, given)
+    refuse_root(saved, run, given)
+    refuse_machines(saved, given)
+    stay_offline(saved, given)
+    return validate(extend(saved, run, changes_of(given, composed), force))
+
+
 def start_or_resume(config: DictConfig) -> Outcome:
-    """Resume if the run's folder has a checkpoint, else start and overwrite what is there; nothing if it is finished."""
+    """Resume if the folder has a checkpoint, else start over what is there; do nothing if the run is finished."""
     typed, folder = validate(config), Path(config.run.folder)
     with hold(folder):
         if not any((folder / name).exists() for name in CHECKPOINTS):
@@ -153,7 +164,7 @@ def refuse_another(saved: dict[str, Any], typed: dict[str, Any], folder: Path) -
     """UserError if the folder holds another run than the command line describes."""
     theirs, ours = flatten(saved), flatten(typed)
     for key in [*ours, *theirs]:
-        if theirs.get(key) != ours.get(key) and not key.startswith(OF_ONE_START):
+        if theirs.get(key) != ours.get(key) and not f"{key}.".startswith(OF_ONE_START):
             raise UserError(
                 f"{folder} holds a run with {key}={theirs.get(key)}, not {ours.get(key)}: resume=auto continues with"
                 " the same command; for another run choose another hydra.run.dir"
