@@ -38,5 +38,5 @@ def test_regularizers_augmentation_and_learning_rates_are_reached():
     ["regularizers.r2.weight", "augment.sigma", "generator", "loss.generator.__globals__.torch.e"],
 )
 def test_what_is_not_there_is_refused_before_the_first_step(attribute):
-    with pytest.raises(UserError, match="is no number of this game"):
+    with pytest.raises(UserError, match="is not a number of this model"):
         fit(points_gan(), 1, Anneal(attribute, 0.0, 1.0, 10))

@@ -6,10 +6,13 @@ import json
 import pytest
 import torch
 
-from zerosum.experiment.build import build_gan
+from zerosum.errors import DivergedError
+from zerosum.experiment import build
 from zerosum.experiment.train import train
-from zerosum.training.callbacks.guard import DivergedError, DivergenceGuard
 from zerosum.gan.losses import NonSaturating
+from zerosum.training.callbacks.guard import DivergenceGuard
+from zerosum.training.module import StepResult
+from zerosum.training.rollback import with_rollbacks
 
 
 class Poisoned(NonSaturating):
@@ -34,14 +37,14 @@ OPTIONS = (
 @pytest.fixture
 def poisoned(monkeypatch):
     def poison(at: int) -> list[int]:
-        calls, build = [0], build_gan
+        calls, original = [0], build.build_gan
 
         def with_poison(*arguments):
-            gan = build(*arguments)
+            gan = original(*arguments)
             gan.loss = Poisoned(at, calls)
             return gan
 
-        monkeypatch.setattr(experiment, "build_gan", with_poison)
+        monkeypatch.setattr(build, "build_gan", with_poison)
         return calls
 
     return poison
@@ -49,7 +52,7 @@ def poisoned(monkeypatch):
 
 def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed, poisoned, tmp_path):
     calls = poisoned(25)
-    with pytest.raises(DivergedError, match=r"ended at 400 images: J_D is nan.*last checkpoint is .*last.ckpt"):
+    with pytest.raises(DivergedError, match=r"ended at 400 images: loss_discriminator is nan.*last checkpoint is .*last.ckpt"):
         train(composed(*OPTIONS))
     assert calls[0] == 25
     stored = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
@@ -58,26 +61,26 @@ def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed
 
 
 def test_before_the_first_checkpoint_it_says_that_there_is_none(composed, poisoned):
-    poisoned(2)
+    poisoned(1)
     with pytest.raises(DivergedError, match="no checkpoint yet"):
         train(composed(*OPTIONS))
 
 
-@pytest.mark.parametrize(("at", "back_to"), [(25, 320), (3, 0)])
+@pytest.mark.parametrize(("at", "back_to"), [(25, 320), (3, 16), (1, 0)])
 def test_rollback_goes_back_at_half_the_learning_rate_and_reaches_the_end(composed, poisoned, tmp_path, at, back_to):
     calls = poisoned(at)
-    evaluate = train(composed(*OPTIONS, "training.on_nan=rollback"))
+    evaluate = train(composed(*OPTIONS, "training.on_nan=rollback")).evaluate
     run = tmp_path / "run"
     assert calls[0] == at + (640 - back_to) // 16
     stored = torch.load(run / "last.ckpt", weights_only=True)
     assert stored["images_seen"] == 640
     rates = [group["lr"] for state in stored["optimizer_states"] for group in state["param_groups"]]
     assert rates == [1e-4, 1e-4]
-    assert [entry["card"]["images"] for entry in evaluate.history] == [0, 640]
+    assert [measurement.images for measurement in evaluate.history] == [0, 640]
     with (run / "metrics.csv").open() as file:
         images = [int(row["images"]) for row in csv.DictReader(file)]
     assert images == sorted(set(images))
-    assert json.loads((run / "metrics.json").read_text())["last"]["card"]["images"] == 640
+    assert json.loads((run / "metrics.json").read_text())["last"]["card"]["run"]["images"] == 640
 
 
 def test_rollback_gives_up_after_so_many_times(composed, monkeypatch, caplog):
@@ -88,8 +91,6 @@ def test_rollback_gives_up_after_so_many_times(composed, monkeypatch, caplog):
 
 
 def test_each_attempt_from_the_same_checkpoint_is_slower(tmp_path):
-    from zerosum.training.rollback import with_rollbacks
-
     factors, last = [], tmp_path / "last.ckpt"
 
     def attempt(checkpoint, slower):
@@ -103,12 +104,11 @@ def test_each_attempt_from_the_same_checkpoint_is_slower(tmp_path):
     assert factors == [(None, 1.0), (None, 0.5), (last, 0.5), (last, 0.25), (last, 0.125)]
 
 
-class Turning:
-    """A trainer and a GAN whose samples are given."""
+class Stub:
+    """A trainer and a module whose samples are given."""
 
-    def __init__(self, fakes):
-        cost = torch.tensor(0.5)
-        self.turn = type("Turn", (), {"discriminator_loss": cost, "generator_loss": cost, "fakes": fakes, "images": 16})
+    def __init__(self, samples):
+        self.last_step = StepResult({"generator": torch.tensor(0.5)}, {}, samples, 16)
         self.images_seen, self.device = 16, torch.device("cpu")
         self.world_size, self.global_step, self.default_root_dir = 1, 1, "nowhere"
 
@@ -116,12 +116,12 @@ class Turning:
 def test_a_generator_that_becomes_constant_stops_training_but_one_that_begins_so_does_not():
     guard = DivergenceGuard(every=16)
     constant, alive = torch.full((8, 1, 4, 4), 0.3), torch.rand(8, 1, 4, 4)
-    for fakes in (constant, alive, alive):
-        guard.on_train_batch_end(Turning(fakes), Turning(fakes), None, None, 0)
+    for samples in (constant, alive, alive):
+        guard.on_train_batch_end(Stub(samples), Stub(samples), None, None, 0)
     other = DivergenceGuard(every=16)
     other.load_state_dict(guard.state_dict())
-    with pytest.raises(DivergedError, match="one picture of every z"):
-        other.on_train_batch_end(Turning(constant), Turning(constant), None, None, 0)
+    with pytest.raises(DivergedError, match="the same image from every z"):
+        other.on_train_batch_end(Stub(constant), Stub(constant), None, None, 0)
     tolerant = DivergenceGuard(every=16, collapse=False)
-    for fakes in (alive, constant):
-        tolerant.on_train_batch_end(Turning(fakes), Turning(fakes), None, None, 0)
+    for samples in (alive, constant):
+        tolerant.on_train_batch_end(Stub(samples), Stub(samples), None, None, 0)
