@@ -19,7 +19,7 @@ from zerosum.randomness import derive
 class Part(NamedTuple):
     """One of `parts` equal parts of the global batch, and the generator that it draws from."""
 
-    index: int
+    position: int
     parts: int
     generator: torch.Generator
 
@@ -61,7 +61,7 @@ def draw(function: Callable[..., Tensor], images: Tensor, shape: tuple[int, ...]
         return function((len(images), *shape), dtype=dtype, device=images.device)
     size = (current.parts * len(images), *shape)
     numbers = function(size, dtype=dtype, device=images.device, generator=current.generator)
-    return numbers.chunk(current.parts)[current.index]
+    return numbers.chunk(current.parts)[current.position]
 
 
 def rand(images: Tensor, *shape: int) -> Tensor:

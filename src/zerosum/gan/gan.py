@@ -239,7 +239,7 @@ class GAN(GenerativeModule):
     def after_discriminator_step(self, result: Metrics, images: int) -> None:
         """Apply rules about D's weights, and let the augmentation observe the logits."""
         for term in self.regularizers.values():
-            term.after_step(self.discriminator)
+            term.after_step(self.discriminator)  # type: ignore[operator]
         if self.augment is not None:
             # A paired loss constrains only differences of logits, so the augmentation follows those.
             logits = result["real_logits"] - (result["fake_logits"] if self.loss.paired else 0)
@@ -262,7 +262,8 @@ class GAN(GenerativeModule):
             scores: Scores = self.discriminator(seen, condition)
         else:
             scores = functional_call(self.discriminator, weights, (seen, condition))
-        return Scores(*(part if part is None else part.float() for part in scores))
+        class_logits = scores.class_logits
+        return Scores(scores.logits.float(), None if class_logits is None else class_logits.float())
 
     def noise(self, index: int, size: int) -> Tensor:
         """This process's rows of z ~ N(0, I) for the global batch `index`, a function of (seed, index, position)."""

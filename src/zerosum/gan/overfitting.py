@@ -32,11 +32,12 @@ class Overfitting(Callback):
         self.count = count
         self.real: dict[str, Batch] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:  # type: ignore[override]
         """Choose the images to compare."""
         dataset = data_of(trainer).dataset
-        comparable = isinstance(dataset, ImageDataset) and "test" in dataset.splits and isinstance(pl_module, GAN)
-        if trainer.is_global_zero and comparable:
+        if not (trainer.is_global_zero and isinstance(pl_module, GAN) and isinstance(dataset, ImageDataset)):
+            return
+        if "test" in dataset.splits:
             self.real = {name: self.choose(dataset.split(name), pl_module) for name in ("train", "test")}
 
     def choose(self, split: Split, gan: GAN) -> Batch:
@@ -47,7 +48,9 @@ class Overfitting(Callback):
         labels = None if split.labels is None else torch.from_numpy(split.labels[rows]).to(gan.device)
         return Batch(images, labels)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if self.real and is_due(pl_module, self.every):
             log_metrics(trainer, pl_module, self.values(pl_module, data_of(trainer).batch_size))
 
