@@ -40,7 +40,9 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
             for alias in node.names:
                 inner = f"{base}.{alias.name}".lstrip(".")
                 found.add(inner if inner in known else base)
-        assert not isinstance(node, ast.Import) or not any(alias.name.startswith("zerosum") for alias in node.names), path
+        assert not isinstance(node, ast.Import) or not any(alias.name.startswith("zerosum") for alias in node.names), (
+            path
+        )
     return found
 
 

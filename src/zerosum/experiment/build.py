@@ -8,6 +8,7 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 
 from zerosum.data.dataset import Dataset
 from zerosum.errors import UserError, one_line
@@ -91,11 +92,16 @@ def build(config: dict[str, Any]) -> Experiment:
     dataset: Dataset = make(config["dataset"])
     module = build_module(config, dataset.sample_shape)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
+    callbacks = list(make_each(config["callbacks"]).values())
     trainer = make(
         config["trainer"],
         max_steps=math.ceil(run.images / (training.batch_size * module.batches_per_step)),
         logger=list(make_each(config["logger"]).values()),
-        callbacks=list(make_each(config["callbacks"]).values()),
+        callbacks=callbacks,
         default_root_dir=run.folder,
+        # Lightning adds its own of these where they are on, and refuses those in `callbacks` where they are off.
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_model_summary=any(isinstance(callback, ModelSummary) for callback in callbacks),
     )
     return Experiment(module, data, trainer, run, training)

@@ -64,8 +64,9 @@ def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) 
         write_config(folder / "config.yaml", typed, experiment)
     else:
         silence_worker()
+    images_per_step = experiment.data.batch_size * experiment.data.batches_per_step
     for logger in trainer.loggers:
-        logger.log_hyperparams(typed)
+        logger.log_hyperparams({**typed, "images_per_step": images_per_step})
     started = time.perf_counter()
     trainer.fit(experiment.module, datamodule=experiment.data, ckpt_path=checkpoint, weights_only=True)
     evaluate = evaluation_of(trainer)

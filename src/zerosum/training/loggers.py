@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class CSVLogger(Logger):
         self.path = Path(folder) / "metrics.csv"
         self.rows: list[Row] = []
         self.columns = ["images"]
+        self.images_per_step = 1
         self._is_resumed = False
         self.read()
 
@@ -49,17 +51,24 @@ class CSVLogger(Logger):
         return ""
 
     @rank_zero_only
-    def log_hyperparams(self, *arguments: Any, **named: Any) -> None:
-        """Nothing to do: config.yaml has them."""
+    def log_hyperparams(self, params: Mapping[str, Any], *arguments: Any, **named: Any) -> None:
+        """Keep how many images a step has; config.yaml has the rest."""
+        self.images_per_step = int(params.get("images_per_step", 1))
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Update the last row if its images are the same, else add a row."""
+        """Update the last row if its images are the same, else add a row.
+
+        Lightning's own callbacks, and `self.log`, do not know the images seen: theirs follow from the step.
+        """
+        images = int(metrics.get("images", (step or 0) * self.images_per_step))
+        metrics = {"images": images, **{name: value for name, value in metrics.items() if name != "epoch"}}
         if not self._is_resumed:
-            self.drop_from(int(metrics["images"]))
+            self.drop_from(images)
         new = [name for name in metrics if name not in self.columns]
         self.columns += new
-        if self.rows and int(self.rows[-1]["images"]) == metrics["images"]:
+        if self.rows and int(self.rows[-1]["images"]) >= images:
+            metrics.pop("images")
             self.rows[-1].update(metrics)
             self.rewrite()
         else:

@@ -79,7 +79,7 @@ class Evaluate(Callback):
         measurement = measure(self.protocol, module, lambda: self.values_of(trainer, module), facts=facts)
         measurement = replace(measurement, minutes=minutes)
         self.history.append(measurement)
-        trainer.callback_metrics.update(measurement.values)  # EarlyStopping and the like read them
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in measurement.values.items()})
         log_metrics(trainer, module, measurement.values)
         log.info("%s images: %s", f"{module.images_seen:,}", format_values(measurement.values))
         best = self.best
@@ -88,6 +88,10 @@ class Evaluate(Callback):
             save(trainer, self.folder / "best.ckpt")
         if trainer.is_global_zero:
             self.write()
+        # Lightning's EarlyStopping and ModelCheckpoint read what they monitor at the end of a validation.
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if getattr(callback, "monitor", None):
+                callback.on_validation_end(trainer, module)
 
     def write(self) -> None:
         """Write metrics.json."""
