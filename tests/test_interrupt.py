@@ -1,4 +1,4 @@
-"""A run that its cluster stops ends as one that was never stopped, by the same command."""
+"""A run that is stopped by a signal ends, once it is started again, as one that was never stopped."""
 
 import os
 import signal
@@ -10,13 +10,12 @@ import time
 import pytest
 import torch
 from conftest import ROOT, TINY
+from lightning import Callback
 
 from zerosum.experiment.settings import validate
 from zerosum.experiment.train import train
 from zerosum.runs import resume
-from zerosum.training.callbacks.interrupt import STEPS, GracefulStop, leave_if_stopped
-from zerosum.errors import UserError
-from zerosum.commands.messages import run_folder
+from zerosum.training.callbacks.interrupt import STEPS_BETWEEN_CHECKS
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
 BARE = ("callbacks.curves.every=80", "~callbacks.evaluate", "~callbacks.samples")
@@ -65,17 +64,37 @@ def weights(folder):
     return stored["images_seen"], stored["state_dict"]
 
 
-def test_sigterm_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path, name):
+    """The status is 128 + the signal, so that what started the run can tell; 130 for Ctrl-C."""
     options = (*BARE, "run.images=6_400")
-    status, printed = stopped(signal.SIGTERM, tmp_path / "stopped", *TINY, *options, "run.name=test")
-    assert status == 128 + signal.SIGTERM and "Stopped by SIGTERM at" in printed, printed
+    number = signal.Signals[name]
+    status, printed = stopped(number, tmp_path / "stopped", *TINY, *options, "run.name=test")
+    assert status == 128 + number and f"Stopped by {name} at" in printed, printed
     assert 0 < weights(tmp_path / "stopped")[0] < 6_400
     resume.start_or_resume(tiny(*options, f"run.folder={tmp_path}/stopped", "resume=auto"))
     train(tiny(*options))
     (seen, straight), (_, other) = weights(tmp_path / "run"), weights(tmp_path / "stopped")
     assert seen == 6_400
-    for name, value in straight.items():
-        assert torch.equal(value, other[name]), name
+    for key, value in straight.items():
+        assert torch.equal(value, other[key]), key
+
+
+class PressCtrlC(Callback):
+    """Presses Ctrl-C in the fourth step."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.global_step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_stops_after_the_step(tiny, tmp_path):
+    typed = validate(tiny("run.images=160", "~callbacks.evaluate"))
+    typed["callbacks"]["press"] = {"_target_": f"{__name__}.PressCtrlC"}
+    before = signal.getsignal(signal.SIGINT)
+    assert train(typed).stopped_by == signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) == before
+    assert weights(tmp_path / "run")[0] == 64
 
 
 def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path):
@@ -85,7 +104,7 @@ def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path
     both = (tmp_path / "stopped", *options, *planted, "trainer=ddp", "trainer.accelerator=cpu")
     status, printed = started(*both)
     assert status == 128 + signal.SIGUSR1 and printed.count("Stopped by SIGUSR1 at 480 images") == 1, printed
-    assert weights(tmp_path / "stopped")[0] == 3 * STEPS * 16
+    assert weights(tmp_path / "stopped")[0] == 3 * STEPS_BETWEEN_CHECKS * 16
     on_two_nodes(*both, "trainer.devices=1", "trainer.num_nodes=2")
     assert weights(tmp_path / "stopped")[0] == 800
     train(composed(*options, "trainer=cpu"))
@@ -100,42 +119,5 @@ def test_a_run_that_had_just_finished_was_not_stopped(tiny):
     planted = {"_target_": "witness.Signal", "step": 3, "name": "SIGTERM"}
     typed["callbacks"] = {"signal": planted, **typed["callbacks"]}
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
-    train(typed)
+    assert train(typed).stopped_by is None
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
-    assert GracefulStop.stopped_by is None
-    leave_if_stopped()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The overrides of a run of 64 images, and its config."""
-    from hydra import compose, initialize_config_dir
-
-    folder = tmp_path_factory.mktemp("finished")
-    overrides = [*TINY, "run.images=64", f"dataset.root={folder}/data", "run.name=test", f"run.folder={folder}/run"]
-    overrides += ["resume=auto"]
-
-    def composed(*further):
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            return compose("config", [*overrides, *further])
-
-    resume.start_or_resume(composed())
-    return composed
-
-
-def test_a_finished_run_is_left_alone_and_its_objective_is_known(finished, monkeypatch):
-    monkeypatch.setattr(resume, "train", lambda *arguments: pytest.fail("trained again"))
-    evaluate = resume.start_or_resume(finished())
-    assert evaluate.objective("fid") == min(entry["values"]["fid"] for entry in evaluate.history)
-
-
-def test_another_command_is_refused_and_a_larger_budget_is_not(finished, monkeypatch):
-    monkeypatch.setattr(resume, "train", lambda config, checkpoint: (config["run"]["images"], checkpoint.name))
-    with pytest.raises(UserError, match=r"holds a run with loss._target_=.*NonSaturating, not .*Minimax"):
-        resume.start_or_resume(finished("run.images=128", "loss=minimax"))
-    assert resume.start_or_resume(finished("run.images=128")) == (128, "last.ckpt")
-
-
-def test_the_folder_of_a_run_that_goes_on_by_itself_does_not_depend_on_the_time():
-    assert run_folder("auto", "mine") == "outputs/mine"
-    assert run_folder("outputs/there", "mine") == "outputs/there"
