@@ -2,7 +2,7 @@
 
     python benchmarks/busy_machine.py [rounds] > benchmarks/results/busy_machine_<hardware>_<date>.md
 
-Each cell is the median images per second of the digits preset's DCGAN with R1 over 4,800 images, in a process of its own;
+Each cell is the median images per second of the digits preset's DCGAN with R1 over 4,800 images, in its own process;
 settings take turns, so that a machine that slows down slows all of them.
 """
 
@@ -76,10 +76,8 @@ def main(rounds: int) -> None:
             for name, value in measure(busy).items():
                 cells.setdefault((name, busy), []).append(value)
     print("# Training beside a busy process\n")
-    print(
-        f"{date.today()}, {os.cpu_count()} CPU cores, {platform.machine()}; images per second, median (lowest to highest)"
-    )
-    print(f"of {rounds} rounds, digits preset with R1. Made by `python benchmarks/busy_machine.py {rounds}`.\n")
+    print(f"{date.today()}, {os.cpu_count()} CPU cores, {platform.machine()}; images per second,")
+    print(f"median (lowest to highest) of {rounds} rounds, digits preset with R1. Made by `python benchmarks/busy_machine.py {rounds}`.\n")
     print("| setting | idle | beside one busy process | share of the default's idle speed kept |\n|---|---:|---:|---:|")
     base = statistics.median(cells["default of GNU OpenMP", False])
     for name in SETTINGS:

@@ -37,8 +37,8 @@ def format_card(card: Card) -> str:
     """The card as a sentence."""
     protocol = card.protocol
     return (
-        f"{protocol['n_fake']:,} samples of the generator's moving average against the {protocol['n_real']:,} images of the"
-        f" {protocol['split']} split; features of a classifier of {protocol['features_accuracy']:.1%} test accuracy"
+        f"{protocol['n_fake']:,} samples of the generator's moving average against the {protocol['n_real']:,} images of"
+        f" the {protocol['split']} split; features of a classifier of {protocol['features_accuracy']:.1%} test accuracy"
         f" ({protocol['features_hash']}); resize {protocol['resize']}; {protocol['rounding']}; seed {card.run['seed']}."
     )
 
@@ -64,7 +64,9 @@ def main(name: str, run: Path) -> None:
     record = read_record(run / "metrics.json")
     readme = ROOT / "README.md"
     block = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
-    text, found = re.subn(block, lambda match: f"{match[1]}{table(record)}\n{match[2]}", readme.read_text(encoding="utf-8"), flags=re.S)
+    text, found = re.subn(
+        block, lambda match: f"{match[1]}{table(record)}\n{match[2]}", readme.read_text(encoding="utf-8"), flags=re.S
+    )
     assert found == 1, f"README.md has no block named {name}"
     readme.write_text(text, encoding="utf-8")
     picture(run).save(ROOT / "docs" / "images" / f"{name}.png")

@@ -7,10 +7,9 @@ from given_features import GivenReference, draw
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from zerosum.errors import UserError
+from zerosum.errors import UnmeasurableError, UserError
 from zerosum.evaluation.distribution_metrics import FID, KID, FIDByClass, FIDInfinity, InceptionScore
 from zerosum.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance
-from zerosum.evaluation.protocol import UnmeasurableError
 from zerosum.evaluation.reference import FeatureSet
 
 SETS = [(60, 50, 0.0), (300, 200, 0.5), (2500, 2100, 1.0)]

@@ -35,7 +35,14 @@ GAMES = {
         *["dataset=digits", "loss=relativistic", "regularizer=[r1_r2,lecam]", "augment=ada", "augment.ramp=1000"],
     ],
     "packed_accumulated": [
-        *["dataset=ring", "loss=hinge", "regularizer=r1", "game.pack=2", "training.accumulate=2", "training.batch_size=64"],
+        *[
+            "dataset=ring",
+            "loss=hinge",
+            "regularizer=r1",
+            "game.pack=2",
+            "training.accumulate=2",
+            "training.batch_size=64",
+        ],
     ],
 }
 

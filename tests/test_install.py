@@ -41,7 +41,7 @@ def installed(tmp_path_factory) -> Path:
     site = Path(sysconfig.get_path("purelib", vars={"base": folder / "env", "platbase": folder / "env"}))
     own = folder / "env" / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", own, "install", "--quiet", "--no-deps", wheel, cwd=folder)
-    # A folder in a .pth file is searched last, and .pth files inside of it, such as that of this checkout, are not read.
+    # A folder in a .pth file is searched last; .pth files inside of it, such as that of this checkout, are not read.
     (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return folder / "env"
 

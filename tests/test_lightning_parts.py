@@ -73,7 +73,7 @@ def test_early_stopping_acts_on_evaluations(composed):
 
 
 def test_what_a_module_logs_stands_in_the_row_of_its_images(composed):
-    built, folder = fit(composed, "+callbacks.note._target_=test_lightning_parts.Note")
+    _, folder = fit(composed, "+callbacks.note._target_=test_lightning_parts.Note")
     noted = {int(row["images"]): row["note"] for row in rows(folder) if row["note"]}
     assert set(noted.values()) == {"7.0"} and set(noted) == set(range(160, 1601, 160))
 

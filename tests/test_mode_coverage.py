@@ -8,8 +8,8 @@ import torch
 from given_features import GivenReference, draw
 
 from zerosum.data.mixtures import Ring
+from zerosum.errors import UnmeasurableError
 from zerosum.evaluation.mode_coverage import ModeCoverage, Modes
-from zerosum.evaluation.protocol import UnmeasurableError
 from zerosum.evaluation.reference import FeatureSet
 
 

@@ -6,9 +6,8 @@ import torch
 from given_features import GivenReference, draw
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from zerosum.errors import UserError
+from zerosum.errors import UnmeasurableError, UserError
 from zerosum.evaluation.neighbour_metrics import DensityCoverage, Memorization, PrecisionRecall, nearest, radii
-from zerosum.evaluation.protocol import UnmeasurableError
 from zerosum.evaluation.reference import FeatureSet
 
 SETS = [(60, 50, 0.0), (300, 200, 0.5), (2500, 2100, 1.0)]

@@ -7,10 +7,9 @@ import torch
 
 from zerosum.data.mixtures import Ring
 from zerosum.data.synthetic import Synthetic
-from zerosum.errors import DivergedError, UserError
+from zerosum.errors import DivergedError, UnmeasurableError, UserError
 from zerosum.evaluation.mode_coverage import ModeCoverage
 from zerosum.evaluation.point_protocol import PointProtocol
-from zerosum.evaluation.protocol import UnmeasurableError
 
 
 class OneMode:

@@ -1,9 +1,9 @@
 """Generative adversarial networks, trained and compared.
 
-    import zerosum
-    zerosum.train(zerosum.compose("dataset=digits", "run.images=10_000"))   # as train.py does
-    model = zerosum.load("outputs/<run>")
-    images = model.sample(seeds=range(16))                                  # (16, C, H, W) in [-1, 1]
+import zerosum
+zerosum.train(zerosum.compose("dataset=digits", "run.images=10_000"))   # as train.py does
+model = zerosum.load("outputs/<run>")
+images = model.sample(seeds=range(16))                                  # (16, C, H, W) in [-1, 1]
 """
 
 from importlib import import_module

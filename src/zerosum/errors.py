@@ -12,6 +12,10 @@ class UserError(ValueError):
         super().__init__(printable(message))
 
 
+class UnmeasurableError(UserError):
+    """A metric cannot be measured here; the others are measured, and the card gives the reason."""
+
+
 class DivergedError(UserError):
     """Training cannot continue from here; from an earlier checkpoint it may."""
 

@@ -51,7 +51,8 @@ def sample(
         rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
         save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n", encoding="utf-8"))
     save_png(dataset.draw(samples[:MOST_DRAWN]), folder / "grid.png")
-    return f"{count} samples of {run.name} at {module.images_seen:,} images: {folder}, all of them in {folder / 'grid.png'}"
+    seen = f"{count} samples of {run.name} at {module.images_seen:,} images"
+    return f"{seen}: {folder}, all of them in {folder / 'grid.png'}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class TorchDataset(ImageDataset):
     """Map-style torch Datasets whose items are an image, or an image and a label.
 
     An image is a PIL image, a uint8 array (H, W) or (H, W, C), a uint8 tensor (C, H, W), or a float tensor (C, H, W) in
-    [0, 1] as torchvision's ToTensor makes it; it must be `resolution` square, so resizing is the Dataset's own transform.
+    [0, 1] as torchvision's ToTensor makes it. It must be `resolution` square: resizing is the Dataset's own transform.
     Without `test`, every tenth image of `train` is held out. Everything is read once, into memory.
     """
 
@@ -51,14 +51,7 @@ class TorchDataset(ImageDataset):
 
     def read(self, split: str) -> Split:
         """Every item of a split, in order."""
-        dataset, places = self.train, range(len(self.train))
-        if self.test is not None:
-            dataset = self.train if split == "train" else self.test
-            places = range(len(dataset))
-        else:
-            held_out = split == "test"
-            places = [place for place in places if (place % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out]
-        items = [dataset[place] for place in places]
+        items = self.items(split)
         labelled = bool(items) and isinstance(items[0], tuple | list)
         images = [self.to_array(item[0] if labelled else item) for item in items]
         if not images:
@@ -66,10 +59,18 @@ class TorchDataset(ImageDataset):
         labels = np.array([int(item[1]) for item in items], dtype=np.int64) if labelled and self.classes else None
         if labels is not None and not 0 <= labels.min() <= labels.max() < len(self.classes or ()):
             raise UserError(
-                f"dataset.classes names {len(self.classes or ())} classes, {self.name} has labels from {labels.min()} to"
-                f" {labels.max()}: name as many classes as there are labels"
+                f"dataset.classes names {len(self.classes or ())} classes, but {self.name} has labels from"
+                f" {labels.min()} to {labels.max()}: name as many classes as there are labels"
             )
         return Split(np.stack(images), labels)
+
+    def items(self, split: str) -> list[Any]:
+        """The items of a split, as the Datasets give them."""
+        if self.test is not None:
+            dataset = self.train if split == "train" else self.test
+            return [dataset[place] for place in range(len(dataset))]
+        held_out = range(HELD_OUT_EVERY - 1, len(self.train), HELD_OUT_EVERY)
+        return [self.train[place] for place in range(len(self.train)) if (place in held_out) == (split == "test")]
 
     def to_array(self, image: Any) -> np.ndarray:
         """(resolution, resolution, channels) uint8."""
@@ -83,8 +84,8 @@ class TorchDataset(ImageDataset):
         if np.shape(array) != (self.resolution, self.resolution, self.channels) or array.dtype != np.uint8:
             raise UserError(
                 f"dataset: {self.name} has an image of shape {np.shape(array)} and type {getattr(array, 'dtype', '?')},"
-                f" not ({self.resolution}, {self.resolution}, {self.channels}) uint8: resize it in the Dataset's transform,"
-                " or set dataset.resolution and dataset.channels"
+                f" not ({self.resolution}, {self.resolution}, {self.channels}) uint8: resize it in the Dataset's"
+                " transform, or set dataset.resolution and dataset.channels"
             )
         return array
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torchmetrics.image.inception import InceptionScore as TorchmetricsInceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from zerosum.errors import UserError
+from zerosum.errors import UnmeasurableError, UserError
 from zerosum.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, standard_error
-from zerosum.evaluation.protocol import Direction, UnmeasurableError
+from zerosum.evaluation.protocol import Direction
 from zerosum.evaluation.reference import FeatureSet, Reference, predicted_classes
 from zerosum.randomness import derive, generator
 

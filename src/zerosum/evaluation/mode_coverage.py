@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from zerosum.data.mixtures import GaussianMixture
-from zerosum.evaluation.protocol import Direction, UnmeasurableError
+from zerosum.errors import UnmeasurableError
+from zerosum.evaluation.protocol import Direction
 from zerosum.evaluation.reference import FeatureSet, Reference, predicted_classes
 
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from zerosum.errors import UserError
-from zerosum.evaluation.protocol import Direction, UnmeasurableError
+from zerosum.errors import UnmeasurableError, UserError
+from zerosum.evaluation.protocol import Direction
 from zerosum.evaluation.reference import FeatureSet, Reference
 
 AT_ONCE = 1024

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import torch
 
 from zerosum.data.dataset import Dataset
-from zerosum.errors import DivergedError, UserError
+from zerosum.errors import DivergedError, UnmeasurableError, UserError
 from zerosum.sampling import Model
 
 if TYPE_CHECKING:
@@ -89,10 +89,6 @@ class PointMetric(AnyMetric, Protocol):
     def __call__(self, dataset: Any, samples: "Tensor") -> dict[str, float]:
         """Named values of samples (N, *sample_shape); UnmeasurableError if the dataset allows none."""
         ...
-
-
-class UnmeasurableError(UserError):
-    """A metric cannot be measured here; the others are measured, and the card gives the reason."""
 
 
 def check_metrics(metrics: Mapping[str, AnyMetric]) -> None:

@@ -8,10 +8,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from zerosum.data.images import ImageDataset
+from zerosum.errors import UnmeasurableError
 from zerosum.evaluation.cached import check_tensor, load_or_compute
 from zerosum.evaluation.features.extractor import Features, hash_tensors
 from zerosum.evaluation.frechet import Gaussian, fit_gaussian
-from zerosum.evaluation.protocol import UnmeasurableError
 from zerosum.randomness import derive, generator
 
 Item = TypeVar("Item")
