@@ -76,8 +76,9 @@ def main(rounds: int) -> None:
             for name, value in measure(busy).items():
                 cells.setdefault((name, busy), []).append(value)
     print("# Training beside a busy process\n")
-    print(f"{date.today()}, {os.cpu_count()} CPU cores, {platform.machine()}; images per second,")
-    print(f"median (lowest to highest) of {rounds} rounds, digits preset with R1. Made by `python benchmarks/busy_machine.py {rounds}`.\n")
+    machine = f"{os.cpu_count()} CPU cores, {platform.machine()}"
+    print(f"{date.today()}, {machine}; images per second, median (lowest to highest)")
+    print(f"of {rounds} rounds, digits preset with R1. Made by `python benchmarks/busy_machine.py {rounds}`.\n")
     print("| setting | idle | beside one busy process | share of the default's idle speed kept |\n|---|---:|---:|---:|")
     base = statistics.median(cells["default of GNU OpenMP", False])
     for name in SETTINGS:
