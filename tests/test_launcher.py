@@ -121,7 +121,7 @@ def test_a_signal_goes_to_the_jobs_and_ends_the_sweep(toy, tmp_path, number):
     ],
 )
 def test_devices_are_cut_into_equal_parts(devices, jobs, expected):
-    assert _slots.parts(devices, jobs) == expected
+    assert _slots.divide(devices, jobs) == expected
 
 
 def test_jobs_share_the_cores_unless_told_otherwise(monkeypatch):

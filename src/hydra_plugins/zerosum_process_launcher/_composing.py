@@ -13,7 +13,7 @@ from ._job import Job
 from ._returned import Returned
 
 
-def composed(context: HydraContext, master: DictConfig, overrides: list[str], number: int) -> Job:
+def compose_job(context: HydraContext, master: DictConfig, overrides: list[str], number: int) -> Job:
     """Job `number` of a sweep; its folder is the one that Hydra's own launcher would take."""
     config = context.config_loader.load_sweep_config(master, overrides)
     with open_dict(config):
@@ -28,16 +28,16 @@ def composed(context: HydraContext, master: DictConfig, overrides: list[str], nu
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(folder)
     name = " ".join([f"#{number}", *filter_overrides(overrides)])
-    return Job(name, command(config, overrides, sweep, folder), folder, told(config))
+    return Job(name, command(config, overrides, sweep, folder), folder, job_return(config))
 
 
-def told(config: DictConfig) -> JobReturn:
-    """What Hydra is told of a job that has not run yet."""
+def job_return(config: DictConfig) -> JobReturn:
+    """Hydra's record of a job that has not run yet."""
     task = copy.deepcopy(config)
     with read_write(task), open_dict(task):
         del task["hydra"]
     return JobReturn(
-        overrides=listed(config.hydra.overrides.task),
+        overrides=as_strings(config.hydra.overrides.task),
         cfg=task,
         hydra_cfg=OmegaConf.masked_copy(config, ["hydra"]),
         working_dir=config.hydra.runtime.cwd,
@@ -47,12 +47,12 @@ def told(config: DictConfig) -> JobReturn:
 
 def command(config: DictConfig, overrides: list[str], sweep: Path, folder: Path) -> list[str]:
     """The program that is running, as a single run in `folder`."""
-    kept = [word for word in listed(config.hydra.overrides.hydra) if not word.startswith("hydra.mode=")]
+    kept = [word for word in as_strings(config.hydra.overrides.hydra) if not word.startswith("hydra.mode=")]
     number = config.hydra.job.num
     own = [
         "hydra.mode=RUN",
-        f"hydra.sweep.dir={quoted(sweep)}",
-        f"hydra.run.dir={quoted(folder)}",
+        f"hydra.sweep.dir={quote(sweep)}",
+        f"hydra.run.dir={quote(folder)}",
         f"hydra.job.num={number}",
         f"hydra.job.id={number}",
         f"+hydra.callbacks.returned._target_={Returned.__module__}.{Returned.__name__}",
@@ -74,14 +74,14 @@ def flags(config: DictConfig) -> list[str]:
     return [f"--config-name={config.hydra.job.config_name}", *(f"--config-dir={path}" for path in added)]
 
 
-def listed(words: DictConfig) -> list[str]:
+def as_strings(words: DictConfig) -> list[str]:
     """Overrides as they were typed, their interpolations not resolved."""
     found = OmegaConf.to_container(words, resolve=False)
     assert isinstance(found, list)
     return [str(word) for word in found]
 
 
-def quoted(path: Path) -> str:
+def quote(path: Path) -> str:
     """The path as a value in Hydra's grammar, in which = and , mean something."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"

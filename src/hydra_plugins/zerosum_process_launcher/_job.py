@@ -52,8 +52,8 @@ class Job:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
-    def ended(self) -> bool:
-        """Whether it has; then `returned` holds its value, or its error."""
+    def has_ended(self) -> bool:
+        """Whether the job has ended; then `returned` holds its value or its error."""
         status = self.process.poll()
         if status is None:
             return False
@@ -62,24 +62,24 @@ class Job:
         if status == 0:
             self.returned.status, self.returned.return_value = JobStatus.COMPLETED, self.value()
         else:
-            self.error = f"{self.folder}: {described(status)}: {last_line(self.folder / 'output.log')}"
+            self.error = f"{self.folder}: {describe_status(status)}: {last_line(self.folder / 'output.log')}"
             self.returned.status, self.returned.return_value = JobStatus.FAILED, UserError(self.error)
         return True
 
     def value(self) -> Any:
-        """What the task function returned; None where it returned nothing."""
+        """The value that the task function returned, or None."""
         path = self.folder / VALUE
         value = json.loads(path.read_text()) if path.exists() else None
         path.unlink(missing_ok=True)
         return value
 
 
-def described(status: int) -> str:
+def describe_status(status: int) -> str:
     """'status 1', or 'killed by SIGKILL'."""
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
 
 
 def last_line(path: Path) -> str:
-    """The last thing that was said: of a traceback, the error."""
+    """The last line of the output; of a traceback, the error."""
     lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it said nothing"

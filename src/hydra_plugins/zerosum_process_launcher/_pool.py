@@ -22,7 +22,7 @@ def run(jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
     number, as if it had died of it. The third Ctrl-C kills.
     """
     pool = Pool(jobs, environments)
-    with caught() as signals:
+    with catch_signals() as signals:
         try:
             while pool.running or (pool.waiting and signals.first is None):
                 if signals.first is None:
@@ -56,13 +56,13 @@ class Pool:
     def collect(self) -> None:
         """Free the slots of jobs that have ended."""
         for slot, job in list(self.running.items()):
-            if job.ended():
+            if job.has_ended():
                 del self.running[slot]
-                log.info("%s %s", job.name, ending(job))
+                log.info("%s %s", job.name, describe_end(job))
 
 
 class Signals:
-    """What has been caught: the first, and those not passed on yet."""
+    """Signals that were caught: the first, and those not passed on yet."""
 
     def __init__(self) -> None:
         self.first: int | None = None
@@ -70,15 +70,15 @@ class Signals:
         self.interrupts = 0
 
     def catch(self, number: int, frame: FrameType | None) -> None:
-        """The handler; it only takes notes."""
+        """Remember the signal; a handler should do no more."""
         self.first = self.first or number
         self.interrupts += number == signal.SIGINT
         self.new.append(signal.SIGKILL if self.interrupts > 2 else number)
 
 
 @contextmanager
-def caught() -> Iterator[Signals]:
-    """Signals are caught within, except those that were ignored before, as nohup does with SIGHUP."""
+def catch_signals() -> Iterator[Signals]:
+    """Catch signals inside the block, except those ignored before, as nohup ignores SIGHUP."""
     signals = Signals()
     before = {number: handler for number in PASSED_ON if (handler := signal.getsignal(number)) != signal.SIG_IGN}
     try:
@@ -99,8 +99,8 @@ def pass_on(numbers: list[int], jobs: Iterable[Job]) -> None:
             job.send(number)
 
 
-def ending(job: Job) -> str:
-    """How it ended, in words."""
+def describe_end(job: Job) -> str:
+    """How the job ended, in words."""
     if job.error:
         return f"ended after {job.seconds:.0f} s: {job.error}"
     value = job.returned.return_value
@@ -108,7 +108,7 @@ def ending(job: Job) -> str:
 
 
 def leave(number: int, waiting: int, jobs: int) -> None:
-    """Ends the program."""
+    """End the program as if it had died of the signal."""
     log.info("Stopped by %s, %d of %d jobs not started.", signal.Signals(number).name, waiting, jobs)
-    log.info("With the same hydra.sweep.dir and resume=auto the same command goes on.")
+    log.info("With the same hydra.sweep.dir and resume=auto the same command continues.")
     raise SystemExit(128 + number)

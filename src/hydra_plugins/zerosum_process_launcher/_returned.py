@@ -15,10 +15,10 @@ VALUE = ".returned.json"
 
 
 class Returned(Callback):
-    """Writes what the task function returned into the job's folder; of several processes the first does."""
+    """Writes the task function's value into the job's folder; of several processes the first writes."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Nothing for a job that failed or returned None."""
+        """Write the value, unless the job failed or returned None."""
         first = os.environ.get("LOCAL_RANK", "0") == "0"
         if first and job_return.status is JobStatus.COMPLETED and job_return.return_value is not None:
             text = json.dumps(job_return.return_value)

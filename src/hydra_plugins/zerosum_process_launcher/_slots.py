@@ -1,4 +1,4 @@
-"""What each of several jobs at a time may use of the machine."""
+"""The share of the machine that each of several jobs at a time may use."""
 
 import os
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ from zerosum.errors import UserError
 
 
 def environments(jobs: int, slots: Sequence[str] | None) -> list[dict[str, str]]:
-    """For each of the jobs at a time: its GPUs, where there are any, and its share of the cores."""
+    """Environment variables of each job: its GPUs, if there are any, and its share of the cores."""
     if jobs < 1 or (slots is not None and len(slots) != jobs):
         raise UserError(f"hydra.launcher.jobs={jobs} slots={slots}: at least 1 job, and as many slots as jobs")
-    devices = parts(visible_gpus(), jobs) if slots is None else [str(slot) for slot in slots]
+    devices = divide(visible_gpus(), jobs) if slots is None else [str(slot) for slot in slots]
     gpus = [{"CUDA_VISIBLE_DEVICES": part} for part in devices] or [{}] * jobs
     return [{**threads(jobs), **part} for part in gpus]
 
 
-def parts(devices: Sequence[str], jobs: int) -> list[str]:
-    """Equal parts of the devices, 'a,b' each; jobs in excess of devices share them; no parts of no devices."""
+def divide(devices: Sequence[str], jobs: int) -> list[str]:
+    """Equal parts of the devices, such as '0,1'; jobs beyond their number share them; no parts without devices."""
     size = len(devices) // jobs
     if size == 0:
         return [devices[job % len(devices)] for job in range(jobs)] if devices else []
@@ -24,7 +24,7 @@ def parts(devices: Sequence[str], jobs: int) -> list[str]:
 
 
 def visible_gpus() -> list[str]:
-    """As CUDA_VISIBLE_DEVICES names them, or numbers."""
+    """The names in CUDA_VISIBLE_DEVICES, or numbers."""
     import torch
 
     named, count = os.environ.get("CUDA_VISIBLE_DEVICES"), torch.cuda.device_count()

@@ -1,4 +1,4 @@
-"""hydra/launcher=process: what Hydra calls."""
+"""The class behind hydra/launcher=process."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ProcessLauncher(Launcher):
         self.slots = slots
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keeps what `launch` needs; the task function is not called here, its program is started."""
+        """Keep what `launch` needs; the task function itself runs in the programs that are started."""
         self.config = config
         self.hydra_context = hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Returns in the order of the jobs; a failed one keeps its error for whoever asks for its value."""
+        """Results in the order of the jobs; reading the value of a failed job raises its error."""
         from hydra_plugins.zerosum_process_launcher import _composing, _pool, _slots
 
         setup_globals()
@@ -48,7 +48,7 @@ class ProcessLauncher(Launcher):
         environments = _slots.environments(self.jobs, self.slots)
         context = self.hydra_context
         jobs = [
-            _composing.composed(context, self.config, list(overrides), number)
+            _composing.compose_job(context, self.config, list(overrides), number)
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         _pool.run(jobs, environments)
@@ -56,7 +56,7 @@ class ProcessLauncher(Launcher):
         return [job.returned for job in jobs]
 
     def report(self, failed: list[Job], jobs: int) -> None:
-        """Which jobs failed, and why."""
+        """Log which jobs failed, and why."""
         if not failed:
             return
         log.error("%d of %d jobs failed:", len(failed), jobs)
