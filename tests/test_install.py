@@ -71,7 +71,7 @@ def test_own_configs_and_classes_are_found_from_the_working_directory(installed,
     (tmp_path / "conf" / "loss").mkdir(parents=True)
     (tmp_path / "conf" / "loss" / "mine.yaml").write_text("_target_: mine.Mine\n")
     (tmp_path / "mine.py").write_text("from zerosum.gan.losses import Hinge\n\nclass Mine(Hinge):\n    pass\n")
-    options = ["--config-dir", "conf", "loss=mine", "hydra.run.dir=outputs/mine"]
-    printed = run(installed / "bin" / "zerosum", "train", *SMALL, *options, cwd=tmp_path)
+    options = ["--config-dir", "conf", *SMALL, "loss=mine", "hydra.run.dir=outputs/mine"]
+    printed = run(installed / "bin" / "zerosum", "train", *options, cwd=tmp_path)
     assert "Done: 320 images" in printed
     assert "mine.Mine" in (tmp_path / "outputs" / "mine" / "config.yaml").read_text()
