@@ -126,3 +126,33 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config.dataset.root = str(folder / "data")
     train(OmegaConf.create(config))
     return folder / "run"
+
+
+SMALL_POINTS = (
+    *("dataset=ring", "model=mlp", "protocol=points10k", "metrics=mode_coverage", "protocol.n_fake=32"),
+    *("training.batch_size=16", "trainer=cpu", "model.generator.width=8", "model.generator.depth=1"),
+    *("model.discriminator.width=8", "run.images=64", "callbacks.samples.frames=1"),
+)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run: 64 images of a ring."""
+    from zerosum.experiment.train import train
+
+    folder = tmp_path_factory.mktemp("made") / "run"
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", list(SMALL_POINTS))
+    config.run = {"images": 64, "name": "test", "folder": str(folder)}
+    train(OmegaConf.create(config))
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A copy of the run on the ring that a test may tamper with, somewhere else."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("config.yaml", "last.ckpt", "best.ckpt"):
+        (folder / name).write_bytes((made / name).read_bytes())
+    return folder

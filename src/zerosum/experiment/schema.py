@@ -31,7 +31,10 @@ def check(node: Any, path: str = "") -> Any:
 def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
     """Check one node against the signature of its target."""
     target = locate(node["_target_"], path)
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}._target_={node['_target_']} cannot be called with options: check the name") from error
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     hints = annotations(target)
     for key in node.keys() - RESERVED:

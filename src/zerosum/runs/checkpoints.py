@@ -160,7 +160,10 @@ def check_resumable(
 def check_progress(stored: dict[str, Any], images_per_step: int) -> None:
     """Raise unless Lightning's counts of steps agree with images_seen."""
     counts = stored["loops"]["fit_loop"]
-    plain_trainer().fit_loop.load_state_dict(copy.deepcopy(counts))
+    loop = plain_trainer().fit_loop
+    if counts.keys() != loop.state_dict().keys():
+        raise ValueError("its progress is not that of training")
+    loop.load_state_dict(copy.deepcopy(counts))
     total = counts["epoch_loop.manual_optimization.optim_step_progress"]["total"]
     steps = {stored["global_step"], total["ready"], total["completed"]}
     if steps != {stored["images_seen"] / images_per_step}:
@@ -199,8 +202,16 @@ def check_optimizer(optimizer: Optimizer, state: dict[str, Any], steps: int) -> 
         raise ValueError("its optimizer has no moments")
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
-            if isinstance(value, Tensor) and (not value.isfinite().all() or value.shape not in (parameter.shape, ())):
+            if isinstance(value, Tensor) and not (fits(value, parameter, name) and value.isfinite().all()):
                 raise ValueError(f"its optimizer's {name} does not fit its weights")
+
+
+def fits(moment: Tensor, parameter: Tensor, name: str) -> bool:
+    """Whether a moment is a scalar or has its weight's shape; Adafactor's means over rows and columns have a size 1."""
+    if name in ("row_var", "col_var"):
+        sizes = zip(moment.shape, parameter.shape, strict=False)
+        return moment.dim() == parameter.dim() and all(size in (1, full) for size, full in sizes)
+    return moment.shape in (parameter.shape, ())
 
 
 def changed(value: Any, usual: Any) -> bool:

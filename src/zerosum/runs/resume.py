@@ -19,11 +19,11 @@ from zerosum.runs.trust import refuse_elsewhere, refuse_machines, refuse_root
 from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.lock import hold, is_first_process
 
-EXTENDABLE = ("run.images", "trainer.", "callbacks.", "hydra.", "objective", "dataset.root")
+EXTENDABLE = ("run.images.", "trainer.", "callbacks.", "logger.", "hydra.", "objective.", "dataset.root.")
 """Keys that may differ from the saved config without resume_force=true"""
 ABOUT_RESUMING = ("resume", "resume_force", "trusted", "hydra")
 """Keys that are no settings of the run"""
-OF_ONE_START = (*EXTENDABLE, "resume", "resume_force", "trusted", "data.", "command")
+OF_ONE_START = (*EXTENDABLE, "resume.", "resume_force.", "trusted.", "data.", "command.")
 """Keys that may differ between two starts of one run"""
 PRESETS = ("experiment", "recipe")
 """Groups that set keys of every other group"""
@@ -138,7 +138,7 @@ def extend(saved: dict[str, Any], run: Path, changes: dict[str, Any], force: boo
     for key, value in changes.items():
         old = OmegaConf.select(config, key)
         old = OmegaConf.to_container(old) if OmegaConf.is_config(old) else old
-        if not key.startswith(EXTENDABLE):
+        if not f"{key}.".startswith(EXTENDABLE):
             refused += differences(key, old, value)
         OmegaConf.update(config, key, value, merge=False, force_add=True)
     if refused and not force:

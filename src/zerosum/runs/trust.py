@@ -68,9 +68,10 @@ def check_trusted_target(target: Any, trusted: Sequence[str], path: str) -> bool
     package = str(target).partition(".")[0]
     foreign = package.isidentifier() and package not in {"zerosum", "torch", *sys.stdlib_module_names}
     advice = f"; if {package} is yours or you trust it, add trusted=[{package}]" if foreign else ""
+    group = path.partition(".")[0]
     raise UserError(
-        f"{path}={target}: here the config of a run may name zerosum's own classes for {path.partition('.')[0]} alone,"
-        f" so that opening it runs no foreign code{advice}"
+        f"{path}={target}: the config of a run may name only classes that zerosum allows in {group}, so that opening it"
+        f" runs no foreign code{advice}"
     )
 
 
@@ -86,9 +87,10 @@ def is_in(target: str, place: str, functions: bool) -> bool:
         raise UserError(f"{target} cannot be imported ({error}): check the name") from error
     if target == place:
         return isinstance(found, type | FunctionType)
-    return isinstance(found, type | FunctionType if functions else type) and f"{found.__module__}.".startswith(
-        f"{place}."
-    )
+    kinds = type | FunctionType if functions else type
+    if not isinstance(found, kinds) or (isinstance(found, type) and issubclass(found, BaseException)):
+        return False
+    return f"{found.__module__}.".startswith(f"{place}.")
 
 
 def refuse_key(key: Any, value: Any, path: str, trusted: bool) -> None:
