@@ -1,5 +1,6 @@
-"""A run with one damaged file, and what becomes of whoever opens it."""
+"""A run with one damaged file, and the outcome of everything that reads it."""
 
+import csv
 import io
 import shutil
 from collections.abc import Callable
@@ -15,22 +16,26 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from zerosum.experiment.train import train
-from zerosum.runs.load import load
-from zerosum.runs.load import load_dataset
-from zerosum.runs import resume
-from zerosum.report.measured_runs import read_runs
 from zerosum.errors import UserError
+from zerosum.experiment.train import train
+from zerosum.report.measured_runs import read_runs
+from zerosum.runs import resume
+from zerosum.runs.load import load, load_dataset
+from zerosum.training.loggers import CSVLogger
 
-OPTIONS = ("dataset=ring", "model=mlp", "protocol=points10k", "protocol.n_fake=32", "training.batch_size=16", "trainer=cpu")
+OPTIONS = (
+    *("dataset=ring", "model=mlp", "protocol=points10k", "metrics=mode_coverage", "protocol.n_fake=32"),
+    *("training.batch_size=16", "trainer=cpu"),
+)
 SMALL = [f"model.{player}.{option}" for player in ("generator", "discriminator") for option in ("width=8", "depth=1")]
 FILES = {
     "config.yaml": ("load best", "load_dataset", "resume", "compare"),
     "last.ckpt": ("load last", "resume"),
     "best.ckpt": ("load best",),
     "metrics.json": ("compare",),
+    "metrics.csv": ("curves",),
 }
-"""What is damaged, and who reads it."""
+"""Files that are damaged, and what reads each"""
 IMAGES = 64
 
 
@@ -57,7 +62,7 @@ def outcome(opening: Callable[[], bool]) -> str:
 
 
 class Folder:
-    """A run, what it holds undamaged, and the place where damage is done."""
+    """A run, its undamaged files, and a folder for damaged copies."""
 
     def __init__(self, folder: Path) -> None:
         run = made(folder / "run")
@@ -67,7 +72,7 @@ class Folder:
 
     def opened(self, name: str, content: bytes) -> dict[str, str]:
         """The outcome of each of its readers, with one file's content replaced."""
-        shutil.rmtree(self.run, ignore_errors=True)  # a run that was gone on with left more
+        shutil.rmtree(self.run, ignore_errors=True)  # a resumed run left more
         self.run.mkdir()
         for other, written in {**self.files, name: content}.items():
             (self.run / other).write_bytes(written)
@@ -81,12 +86,25 @@ class Folder:
             "load best": lambda: equal(load(run, "best").cpu().state_dict(), self.whole["best"]),
             "load last": lambda: equal(load(run, "last").cpu().state_dict(), self.whole["last"]),
             "load_dataset": lambda: bool(load_dataset(run).sample_shape),
-            "resume": lambda: isinstance(resume.prepared(run, [f"run.images={2 * IMAGES}"]), dict),
+            "resume": lambda: self.is_resumable(),
             "compare": lambda: len(read_runs([run])[0]) == 1,
+            "curves": lambda: self.continues_curves(),
         }
 
+    def is_resumable(self) -> bool:
+        """Whether all checks before training pass."""
+        typed = resume.configure(self.run, [f"run.images={2 * IMAGES}"])
+        return resume.prepare(typed, self.run, ()) == (IMAGES, 2 * IMAGES)
+
+    def continues_curves(self) -> bool:
+        """Whether rows rise and go on; a changed digit cannot be noticed."""
+        CSVLogger(str(self.run)).log_metrics({"images": IMAGES + 16, "loss": 1.0})
+        with (self.run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            images = [int(row["images"]) for row in csv.DictReader(file)]
+        return images == sorted(set(images)) and images[-1] == IMAGES + 16
+
     def stored(self) -> dict[str, Any]:
-        """What last.ckpt holds undamaged."""
+        """The content of the undamaged last.ckpt."""
         return torch.load(io.BytesIO(self.files["last.ckpt"]), weights_only=True)
 
 
