@@ -1,12 +1,12 @@
-"""What becomes of damaged run folders: refused, opened as what they were, or anything else.
+"""Counts what happens to damaged run folders: refused, opened as they were, or anything else.
 
     python benchmarks/fuzz.py            1,000 damaged files of each kind, a table to benchmarks/results/
     python benchmarks/fuzz.py 50 7       50 of each kind, by the seed 7
 
-The damage is that of tests/damage.py, drawn by Hypothesis. A file is opened by all that reads it: `experiment.load`,
-`load_dataset`, the checks before `resume=`, `compare.py`. Refused is a UserError by each of them; as it was means that
-all others got the weights of the undamaged file, bit for bit. Where resuming passes its checks, every fifth run is gone
-on with for one step, which must end, or be refused too. Anything else is another outcome, and is listed.
+The damage is that of tests/damage.py, drawn by Hypothesis. Everything that reads a file opens it: `load`,
+`load_dataset`, the checks before `resume=`, `compare.py`, the logger of curves. Refused: each of them raised a UserError.
+As it was: the others got the weights of the undamaged file, bit for bit. If resuming passes its checks, every fifth run
+is resumed for one step, which must end or be refused. Anything else is another outcome, and is listed.
 """
 
 import logging
@@ -32,12 +32,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import damaged_runs  # noqa: E402
 
-from zerosum import resuming  # noqa: E402
 from zerosum.errors import UserError  # noqa: E402
+from zerosum.runs.resume import resume  # noqa: E402
 
 OUTCOMES = ("refused", "as it was", "other")
-GONE_ON_WITH = 5
-"""Every fifth that may be."""
+RESUMED = 5
+"""Every fifth run that may be resumed is"""
 
 
 def main(examples: int = 1000, number: int = 0) -> None:
@@ -49,15 +49,15 @@ def main(examples: int = 1000, number: int = 0) -> None:
     counts: dict[str, Counter[str]] = {}
     others: list[str] = []
     for kind in damaged_runs.KINDS:
-        counts[kind] = counted(kind, folder, examples, number, others)
+        counts[kind] = count(kind, folder, examples, number, others)
         print(kind, dict(counts[kind]), flush=True)
     text = report(counts, others, number, time.perf_counter() - start)
     path = ROOT / "benchmarks" / "results" / f"fuzz_cpu{os.cpu_count()}_{date.today()}.md"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     print(f"{text}\nwritten to {path}")
 
 
-def counted(kind: str, folder: damaged_runs.Folder, examples: int, number: int, others: list[str]) -> Counter[str]:
+def count(kind: str, folder: damaged_runs.Folder, examples: int, number: int, others: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     name, change = damaged_runs.KINDS[kind]
 
@@ -73,19 +73,19 @@ def counted(kind: str, folder: damaged_runs.Folder, examples: int, number: int, 
     def example(data: Any) -> None:
         content = change(data.draw, folder)
         outcomes: dict[str, str] = {}
-        counts[watched(lambda: said(outcomes, folder.opened(name, content)), kind, others)] += 1
-        counts["may go on"] += outcomes.get("resume") == "equal"
-        if outcomes.get("resume") == "equal" and counts["may go on"] % GONE_ON_WITH == 0:
-            counts[f"gone on with, {watched(lambda: gone_on(folder.run), kind, others)}"] += 1
+        counts[watch(lambda: summarize(outcomes, folder.opened(name, content)), kind, others)] += 1
+        counts["resumable"] += outcomes.get("resume") == "equal"
+        if outcomes.get("resume") == "equal" and counts["resumable"] % RESUMED == 0:
+            counts[f"resumed, {watch(lambda: resume_once(folder.run), kind, others)}"] += 1
 
     example()
     return counts
 
 
-def watched(attempt: Callable[[], str], kind: str, others: list[str]) -> str:
+def watch(attempt: Callable[[], str], kind: str, others: list[str]) -> str:
     try:
         found = attempt()
-    except Exception as error:  # whatever it is, it is to be told
+    except Exception as error:  # whatever it is, it is listed
         others.append(f"{kind}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
         return "other"
     if found == "other":
@@ -93,16 +93,16 @@ def watched(attempt: Callable[[], str], kind: str, others: list[str]) -> str:
     return found
 
 
-def said(outcomes: dict[str, str], found: dict[str, str]) -> str:
+def summarize(outcomes: dict[str, str], found: dict[str, str]) -> str:
     outcomes.update(found)
     if "wrong" in outcomes.values():
         return "other"
     return "refused" if set(outcomes.values()) == {"refused"} else "as it was"
 
 
-def gone_on(run: Path) -> str:
+def resume_once(run: Path) -> str:
     try:
-        resume.resume(run, [f"run.images={damaged_runs.IMAGES + 16}"])
+        resume(run, [f"run.images={damaged_runs.IMAGES + 16}"])
     except UserError:
         return "refused"
     return "as it was"
@@ -110,7 +110,7 @@ def gone_on(run: Path) -> str:
 
 def report(counts: dict[str, Counter[str]], others: list[str], number: int, seconds: float) -> str:
     tried = {kind: sum(found[name] for name in OUTCOMES) for kind, found in counts.items()}
-    trained = {name: sum(found[f"gone on with, {name}"] for found in counts.values()) for name in OUTCOMES}
+    trained = {name: sum(found[f"resumed, {name}"] for found in counts.values()) for name in OUTCOMES}
     rows = [[kind, tried[kind], *(found[name] for name in OUTCOMES)] for kind, found in counts.items()]
     rows.append(["all", sum(tried.values()), *(sum(found[name] for found in counts.values()) for name in OUTCOMES)])
     return "\n".join(
@@ -126,8 +126,8 @@ def report(counts: dict[str, Counter[str]], others: list[str], number: int, seco
             "|---|---:|---:|---:|---:|",
             *(f"| {row[0]} | {' | '.join(f'{value:,}' for value in row[1:])} |" for row in rows),
             "",
-            f"Resuming passed its checks {sum(found['may go on'] for found in counts.values()):,} times, and"
-            f" {sum(trained.values()):,} of these were gone on with for a step: {trained['as it was']:,} ended,"
+            f"Resuming passed its checks {sum(found['resumable'] for found in counts.values()):,} times, and"
+            f" {sum(trained.values()):,} of these were resumed for a step: {trained['as it was']:,} ended,"
             f" {trained['refused']:,} were refused, {trained['other']:,} had another outcome.",
             *(["", *(f"- {other}" for other in dict.fromkeys(others))] if others else []),
             "",

@@ -1,11 +1,11 @@
-"""Runs that are killed at random moments and go on, against runs that are not: are they the same, bit for bit?
+"""Compares runs that are killed and resumed with runs that are not, bit for bit.
 
     python benchmarks/interruptions.py        10 kills of each of four games; the table goes to benchmarks/results/
     python benchmarks/interruptions.py 3      3 kills of each
 
-SIGKILL comes up to two seconds after the first checkpoint of a life, and checkpoints are written at every other step,
-so that some kills fall into the writing of one. Compared are weights, moving averages, optimizers, the states of
-callbacks, the curves and the figures.
+SIGKILL comes up to two seconds after the first checkpoint since the last start, and checkpoints are written at every
+other step, so that some kills come while one is written; the last kill comes in the last evaluation. Compared are
+weights, moving averages, optimizers, the states of callbacks, curves, values, best.ckpt and the list of files.
 """
 
 import csv
@@ -25,9 +25,9 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 SMALL = (
-    *("dataset=synthetic", "features.steps=20", "protocol.n_fake=64", "callbacks.samples.frames=2", "trainer=cpu"),
-    *("callbacks.samples.count=4", "callbacks.checkpoint.every=32", "callbacks.curves.every=64", "training.batch_size=16"),
-    *("callbacks.evaluate.every=640", "callbacks.overfitting.every=320", "seed=3"),
+    *("dataset=synthetic", "features.steps=20", "protocol.n_fake=512", "callbacks.samples.frames=2", "trainer=cpu"),
+    *("callbacks.samples.count=4", "callbacks.checkpoint.every=32", "callbacks.curves.every=64"),
+    *("callbacks.evaluate.every=640", "callbacks.overfitting.every=320", "seed=3", "training.batch_size=16"),
 )
 GAMES = {
     "dcgan, nonsat": ("model.base_channels=8", "loss=nonsat"),
@@ -44,22 +44,24 @@ GAMES = {
 
 
 class Outcome(NamedTuple):
-    """Of a killed run."""
+    """Kills of one run, and its differences from a straight one."""
 
     kills: int
     while_writing: int
-    """Kills that left a half-written temporary file behind."""
+    """Kills that left a half-written temporary file behind"""
+    in_last_evaluation: bool
+    """Whether the last kill came before the last evaluation had ended"""
     differences: list[str]
 
 
 def command(folder: Path, images: int, game: Sequence[str]) -> list[str]:
-    """Starts the run, or goes on with it."""
+    """Start the run, or resume it."""
     where = [f"hydra.run.dir={folder}", f"dataset.root={folder.parent / 'data'}", f"run.images={images}"]
     return [sys.executable, str(ROOT / "train.py"), *SMALL, *game, *where, "resume=auto"]
 
 
 def environment() -> dict[str, str]:
-    """One thread: the sums of two may differ."""
+    """One thread: sums of two may differ."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -70,7 +72,7 @@ def finish(folder: Path, images: int, game: Sequence[str]) -> None:
 
 
 def kill(folder: Path, images: int, game: Sequence[str], delay: float) -> bool:
-    """Run until `delay` seconds after this life's first checkpoint; False where it ended before."""
+    """Run until `delay` seconds after the first checkpoint since the start; False if it ended before."""
     last = folder / "last.ckpt"
     before = last.stat().st_mtime_ns if last.exists() else 0
     process = subprocess.Popen(
@@ -85,29 +87,47 @@ def kill(folder: Path, images: int, game: Sequence[str], delay: float) -> bool:
     return not ended
 
 
+def kill_in_last_evaluation(folder: Path, images: int, game: Sequence[str]) -> bool:
+    """Run until the curves reach the budget, which is logged just before the last evaluation; False if it ended."""
+    path, last = folder / "metrics.csv", f"\n{images},"
+    process = subprocess.Popen(
+        command(folder, images, game), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not (path.exists() and last in path.read_text(encoding="utf-8")):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    stored = torch.load(folder / "last.ckpt", weights_only=True)
+    return stored["images_seen"] < images
+
+
 def interrupted(place: Path, images: int, game: Sequence[str], kills: int, draw: random.Random) -> Outcome:
-    """A straight run and a killed one, compared."""
+    """Compare a straight run with one that is killed at random moments and in its last evaluation."""
     finish(place / "straight", images, game)
     killed, writing = 0, 0
     for _ in range(kills):
         killed += kill(place / "killed", images, game, draw.uniform(0, 2))
         writing += bool(list((place / "killed").rglob(".*.partial")))
+    last = kill_in_last_evaluation(place / "killed", images, game)
     finish(place / "killed", images, game)
-    return Outcome(killed, writing, differences(place / "straight", place / "killed"))
+    return Outcome(killed + last, writing, last, differences(place / "straight", place / "killed"))
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What of two runs is not the same."""
-    stored = [torch.load(run / "last.ckpt", weights_only=True) for run in (one, other)]
-    found = [f"last.ckpt: {path}" for path in unequal(*stored)]
-    for name, read in (("metrics.csv", curves), ("metrics.json", figures)):
+    """Files of two runs, and places in their checkpoints, that differ."""
+    found = []
+    for name in ("last.ckpt", "best.ckpt"):
+        stored = [torch.load(run / name, weights_only=True) for run in (one, other)]
+        found += [f"{name}: {path}" for path in unequal(*stored)]
+    for name, read in (("metrics.csv", curves), ("metrics.json", values)):
         if read(one / name) != read(other / name):
             found.append(name)
-    return found
+    names = [{str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()} for run in (one, other)]
+    return found + sorted(names[0] ^ names[1])
 
 
 def unequal(one: Any, other: Any, path: str = "") -> list[str]:
-    """Paths of what differs; seconds and minutes may."""
+    """Paths of the entries that differ, apart from seconds and minutes."""
     if path.endswith(("minutes", "seconds")):
         return []
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
@@ -124,14 +144,14 @@ def unequal(one: Any, other: Any, path: str = "") -> list[str]:
 
 def curves(path: Path) -> list[dict[str, str]]:
     """Every row."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def figures(path: Path) -> list[tuple[Any, ...]]:
+def values(path: Path) -> list[tuple[Any, ...]]:
     """Every measurement without its time."""
-    report = json.loads(path.read_text())
-    return [(entry["values"], entry["card"]["images"]) for entry in [report["best"], *report["history"]]]
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return [(entry["values"], entry["card"]["run"]["images"]) for entry in [record["best"], *record["history"]]]
 
 
 def main() -> None:
@@ -148,11 +168,11 @@ def main() -> None:
     for name, game in GAMES.items():
         with tempfile.TemporaryDirectory() as folder:
             outcome = interrupted(Path(folder), 16_000, game, kills, random.Random(name))
-        said = "; ".join(outcome.differences) or "none"
-        lines.append(f"| {name} | {outcome.kills} | {outcome.while_writing} | {said} |")
+        found = "; ".join(outcome.differences) or "none"
+        lines.append(f"| {name} | {outcome.kills} | {outcome.while_writing} | {found} |")
         print(lines[-1], flush=True)
     path = ROOT / "benchmarks" / "results" / f"interruptions_cpu_{date.today()}.md"
-    path.write_text("\n".join([*lines, ""]))
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -129,8 +129,8 @@ def raw(task: str, bf16: bool = False) -> float:
     """Every trick, no framework."""
     from zerosum.data.mixtures import Ring
     from zerosum.data.synthetic import Synthetic
-    from zerosum.training.ema import ExponentialMovingAverage
     from zerosum.gan.losses import NonSaturating
+    from zerosum.training.ema import ExponentialMovingAverage
     from zerosum.training.process import keep_large_blocks
 
     keep_large_blocks()
@@ -170,8 +170,7 @@ def zerosum(task: str, bf16: bool = False) -> float:
 
     from zerosum.experiment.build import build
     from zerosum.experiment.settings import validate
-    from zerosum.training.process import prepare_process
-    from zerosum.training.process import silence_libraries
+    from zerosum.training.process import prepare_process, silence_libraries
 
     skipped, counted = STEPS[task]
     batch = BATCH[task]
