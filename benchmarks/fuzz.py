@@ -4,7 +4,7 @@
     python benchmarks/fuzz.py 50 7       50 of each kind, by the seed 7
 
 The damage is that of tests/damage.py, drawn by Hypothesis. Everything that reads a file opens it: `load`,
-`load_dataset`, the checks before `resume=`, `compare.py`, the logger of curves. Refused: each of them raised a UserError.
+`load_dataset`, the checks before `resume=`, `compare.py`, the logger of curves. Refused: each raised a UserError.
 As it was: the others got the weights of the undamaged file, bit for bit. If resuming passes its checks, every fifth run
 is resumed for one step, which must end or be refused. Anything else is another outcome, and is listed.
 """

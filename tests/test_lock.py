@@ -76,3 +76,42 @@ def test_a_link_is_not_followed(tmp_path):
     with pytest.raises(UserError, match=r"\.lock could not be opened"), hold(tmp_path):
         pass
     assert (tmp_path / "target").read_text() == "theirs"
+
+
+TINY_RING = (
+    *("dataset=ring", "model=mlp", "training.batch_size=16", "run.images=160", "protocol=points10k"),
+    *("metrics=mode_coverage", "protocol.n_fake=32", "callbacks.samples.frames=1", "trainer=cpu"),
+)
+
+
+def start_two(folder, *options):
+    """Start two runs at once; (status, output) of each."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), *TINY_RING, f"seed={seed}", *options],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for seed in (0, 1)
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
+
+
+def test_two_runs_that_start_at_once_have_folders_of_their_own_or_one_is_refused(tmp_path):
+    results = start_two(tmp_path)
+    assert [status for status, _ in results] == [0, 0], results
+    configs = [path.read_text() for path in (tmp_path / "outputs").glob("*/config.yaml")]
+    assert sorted(line for config in configs for line in config.splitlines() if line.startswith("seed:")) == [
+        "seed: 0",
+        "seed: 1",
+    ]
+    results = start_two(tmp_path, "hydra.run.dir=one")
+    assert sorted(status for status, _ in results) == [0, 1], results
+    refused = next(output for status, output in results if status == 1)
+    assert "error: another process is training in" in refused or "already holds a run" in refused, refused
+    assert "Traceback" not in refused
