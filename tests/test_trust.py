@@ -1,6 +1,7 @@
 """Opening a run that someone else made runs none of their code and writes nowhere but into its folder."""
 
 import inspect
+import logging
 import re
 import sys
 from importlib import import_module
@@ -14,6 +15,7 @@ from strangers import openings, refused, tamper
 
 import zerosum
 from zerosum.commands.evaluate import evaluate
+from zerosum.commands.messages import command
 from zerosum.commands.sample import sample
 from zerosum.errors import UserError
 from zerosum.runs import resume
@@ -296,6 +298,18 @@ def test_the_person_who_evaluates_says_where_the_data_is(run, tmp_path):
         load_protocol(run)
     with pytest.raises(UserError, match="needs a known distribution"):  # past the root
         load_protocol(run, root=str(tmp_path / "mine"))
+
+
+# Lines
+
+
+def test_lines_of_the_log_steer_no_terminal(caplog, monkeypatch):
+    """Names in a run's files reach the log: of runs, of metrics."""
+    monkeypatch.setattr("zerosum.commands.messages.prepare_threads", lambda: None)
+    name = "mine\x1b]0;owned\x07\nDone: forged"
+    command(lambda: logging.getLogger("zerosum").warning("%s is finished", name))()
+    (record,) = caplog.records
+    assert record.getMessage() == "mine\\x1b]0;owned\\x07\\nDone: forged is finished"
 
 
 # Sizes

@@ -87,7 +87,7 @@ def yaml_type(annotation: Any) -> Any:
         return Union[tuple(map(yaml_type, arguments))]  # noqa: UP007 (the members are known only now)
     if origin is tuple:
         items = tuple(item if item is Ellipsis else yaml_type(item) for item in arguments)
-        return Annotated[tuple[items] if items else tuple, Strict(False), AfterValidator(list)]
+        return Annotated[tuple[items] if items else tuple, Strict(False), AfterValidator(list)]  # type: ignore[valid-type]
     if origin in LISTS:
         return list[yaml_type(arguments[0]) if arguments else Any]  # type: ignore[misc]
     if origin in (dict, Mapping):
