@@ -13,8 +13,9 @@ from zerosum.evaluation.measurement import read_record
 from zerosum.experiment.build import make, make_each
 from zerosum.experiment.settings import Run, flatten, validate
 from zerosum.experiment.train import Outcome, train
-from zerosum.runs.checkpoints import check_resumable, newest
+from zerosum.runs.checkpoints import read_newest
 from zerosum.runs.load import rebuild, saved_config
+from zerosum.runs.resumable import check_resumable
 from zerosum.runs.trust import refuse_elsewhere, refuse_machines, refuse_root
 from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.lock import hold, is_first_process
@@ -87,7 +88,7 @@ def start_or_resume(config: DictConfig) -> Outcome:
 
 def prepare(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> tuple[int, int]:
     """Check everything that can be checked before training; returns images seen and the budget."""
-    checkpoint, stored = newest(run)
+    checkpoint, stored = read_newest(run)
     seen, budget = stored["images_seen"], Run(**typed["run"]).images
     if seen < budget:
         module = rebuild(with_data(typed, run, trusted), stored, checkpoint, trusted)
@@ -113,7 +114,7 @@ def stay_offline(saved: dict[str, Any], given: dict[str, str]) -> None:
 
 def put_in_place(run: Path) -> Path:
     """The checkpoint to resume from; a damaged last.ckpt is renamed to damaged.ckpt."""
-    checkpoint, _ = newest(run)
+    checkpoint, _ = read_newest(run)
     if checkpoint.name != "last.ckpt":
         with suppress(FileNotFoundError):  # there was none, or another process of this run has renamed it
             (run / "last.ckpt").rename(run / "damaged.ckpt")

@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ class CSVLogger(Logger):
         return ""
 
     @rank_zero_only
-    def log_hyperparams(self, params: Mapping[str, Any], *arguments: Any, **named: Any) -> None:
+    def log_hyperparams(self, params: Any, *arguments: Any, **named: Any) -> None:
         """Keep how many images a step has; config.yaml has the rest."""
         self.images_per_step = int(params.get("images_per_step", 1))
 
