@@ -3,10 +3,10 @@
 import pytest
 from test_gan import fit, points_gan
 
-from zerosum.gan.augment import InstanceNoise
-from zerosum.training.callbacks.anneal import Anneal
 from zerosum.errors import UserError
+from zerosum.gan.augment import InstanceNoise
 from zerosum.gan.regularizers import R1
+from zerosum.training.callbacks.anneal import Anneal
 
 
 @pytest.mark.parametrize(

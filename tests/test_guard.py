@@ -52,7 +52,9 @@ def poisoned(monkeypatch):
 
 def test_nan_stops_at_once_names_the_last_good_checkpoint_and_leaves_it(composed, poisoned, tmp_path):
     calls = poisoned(25)
-    with pytest.raises(DivergedError, match=r"ended at 400 images: loss_discriminator is nan.*last checkpoint is .*last.ckpt"):
+    with pytest.raises(
+        DivergedError, match=r"ended at 400 images: loss_discriminator is nan.*last checkpoint is .*last.ckpt"
+    ):
         train(composed(*OPTIONS))
     assert calls[0] == 25
     stored = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
