@@ -74,6 +74,7 @@ def test_annealing_is_a_named_callback_and_adas_probability_is_logged(composed):
     assert gan.curves()["augment/probability"] == pytest.approx(float(gan.augment.p))
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_same_weights_and_draw_as_one(composed, tmp_path):
     """Every loss with every regularizer, double backward included; and what is random or averaged over the batch."""
     import os

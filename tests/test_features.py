@@ -112,6 +112,7 @@ def test_bfloat16_features_are_near_those_of_float32_and_the_card_says_so(incept
     assert half.describe()["features_precision"] == "bfloat16" != full.describe()["features_precision"]
 
 
+@pytest.mark.slow
 def test_fid_kid_precision_and_recall_are_torch_fidelitys_from_the_same_weights_and_images(inception_weights, tmp_path):
     real = draw_patchworks(16, 0, 200, 1)
     expected_real = torch_fidelitys(inception_weights, torch.from_numpy(real).permute(0, 3, 1, 2).contiguous())[0]

@@ -97,6 +97,7 @@ def test_ctrl_c_stops_after_the_step(tiny, tmp_path):
     assert weights(tmp_path / "run")[0] == 64
 
 
+@pytest.mark.slow
 def test_two_processes_stop_at_the_same_step_when_one_is_told(composed, tmp_path):
     """SIGUSR1, as SLURM sends before the time limit. Without batch norm two processes are one up to rounding."""
     options = ("dataset=synthetic", "model=mlp", "training.batch_size=16", "run.images=800", *BARE)

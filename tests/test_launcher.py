@@ -148,6 +148,7 @@ def test_hydras_own_launcher_refuses_jobs_of_several_processes(tmp_path):
     assert "error: trainer.devices=2 in a sweep: add hydra/launcher=process" in printed
 
 
+@pytest.mark.slow
 def test_optuna_trials_of_two_processes_train_by_one_config_each(tmp_path):
     """And the objective comes back: the best value is the least of those in the trials' metrics.json."""
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

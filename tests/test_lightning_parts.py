@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import wandb
 from lightning import Callback
 
 from zerosum.experiment.build import build
@@ -83,6 +84,8 @@ def test_a_logger_of_lightnings_logs_beside_ours(composed, name, tmp_path, monke
     if name == "TensorBoardLogger" and not importlib.util.find_spec("tensorboard"):
         pytest.skip("tensorboard is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
+    wandb.teardown()  # earlier tests of this process may have begun a run elsewhere
     entry = options(f"lightning.pytorch.loggers.{name}", LOGGERS[name]).replace("${run.folder}", str(tmp_path / "own"))
     _, folder = fit(composed, f"+logger.further={{{entry}}}")
+    wandb.finish()  # Lightning's logger leaves its run open
     assert rows(folder) and any((tmp_path / "own").rglob("*"))
