@@ -81,7 +81,7 @@ def test_a_full_disk_is_a_sentence(tmp_path):
         logger.log_metrics({"images": 32, "loss": 1})
 
 
-def test_a_wandb_server_that_does_not_answer_means_offline_without_a_question(tmp_path, monkeypatch):
+def test_a_wandb_server_that_does_not_answer_means_offline_and_says_so(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
@@ -90,6 +90,7 @@ def test_a_wandb_server_that_does_not_answer_means_offline_without_a_question(tm
     logger.log_metrics({"images": 16, "fid": 2.0}, step=16)
     logger.finalize("success")
     assert list((tmp_path / "wandb").glob("offline-run-*"))
+    assert "W&B logs offline" in caplog.text and f"wandb sync {tmp_path}" in caplog.text
 
 
 def test_a_resumed_run_continues_its_wandb_run(tmp_path):

@@ -186,7 +186,7 @@ class GAN(GenerativeModule):
             fake = self.score_batch(fakes, batch.condition, weights)
             if observe:
                 observe_batch(due, real, fake)
-            penalties = self.evaluate(due, real, fake, weights)
+            penalties = self.penalties_of(due, real, fake, weights)
         metrics = {"real_logits": real.logits.detach(), "fake_logits": fake.logits.detach()}
         metrics |= {f"regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
         return self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values()), metrics
@@ -200,12 +200,12 @@ class GAN(GenerativeModule):
             if not (self.loss.paired or due):
                 return self.loss.generator(fake.logits, None), {}
             real = self.score_batch(batch.images, batch.condition, weights)
-            penalties = self.evaluate(due, real, fake, weights)
+            penalties = self.penalties_of(due, real, fake, weights)
         loss = self.loss.generator(fake.logits, real.logits if self.loss.paired else None)
         metrics = {f"generator_regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
         return loss + sum(penalties.values()), metrics
 
-    def evaluate(
+    def penalties_of(
         self, terms: Mapping[str, Regularizer], real: ScoredBatch, fake: ScoredBatch, weights: Weights | None
     ) -> dict[str, Tensor]:
         """Each term's weighted penalty."""

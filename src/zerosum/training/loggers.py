@@ -164,13 +164,25 @@ def wandb_logger(folder: str, project: str = "zerosum", name: str | None = None,
     A resumed run continues its W&B run. If the server is lost during training, training continues, its end waits for at
     most a minute, and `wandb sync <run>/wandb/run-*` uploads the rest later.
     """
-    mode = mode or os.environ.get("WANDB_MODE") or ("online" if is_logged_in() else "offline")
+    mode = mode or os.environ.get("WANDB_MODE") or choose_mode(folder)
     try:
         return start(folder, project, name, mode)
     except (import_wandb().errors.Error, OSError) as error:
         import_wandb().teardown()  # it still holds the run's id
         log.warning("W&B could not be reached (%s): logging offline, wandb sync uploads it later.", one_line(error))
         return start(folder, project, name, "offline")
+
+
+def choose_mode(folder: str) -> str:
+    """Online if W&B's server accepts a key, else offline, and said so: nobody should believe to be online."""
+    if is_logged_in():
+        return "online"
+    log.warning(
+        "W&B logs offline: there is no key, or its server did not accept one within 10 s. `wandb login` sets a key,"
+        " `wandb sync %s/wandb/offline-run-*` uploads the run.",
+        folder,
+    )
+    return "offline"
 
 
 def start(folder: str, project: str, name: str | None, mode: str) -> Logger:
