@@ -84,6 +84,20 @@ def test_mistakes_get_one_sentence_and_a_status(options, message, tmp_path):
     assert printed.count("\n") <= 3
 
 
+@pytest.mark.parametrize("folder", ["{path}/file/run", "{path}/" + "x" * 300, "/proc/nowhere"])
+def test_a_folder_that_cannot_be_made_is_a_sentence(folder, tmp_path):
+    (tmp_path / "file").touch()
+    printed = verb("train.py", f"hydra.run.dir={folder.format(path=tmp_path)}", fails=True)
+    assert "check that its folder exists" in printed and printed.count("\n") <= 2
+
+
+def test_ctrl_c_before_training_is_no_traceback():
+    command = [sys.executable, "-c", "import time; from zerosum.commands.messages import command; command(stop)()"]
+    command[2] = command[2].replace("; command(stop)()", "\ndef stop():\n    raise KeyboardInterrupt\ncommand(stop)()")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 130 and done.stderr == "Interrupted before there was anything to save.\n"
+
+
 def test_help_lists_the_choices_without_importing_what_takes_seconds():
     printed = verb("train.py", "--help")
     assert "loss: " in printed and "nonsat" in printed and "dataset: " in printed

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from omegaconf import OmegaConf
 from zerosum.commands.threads import prepare_threads
 from zerosum.errors import UserError, did_you_mean, make_record_printable
 from zerosum.experiment.compose import CONF, new_folder
+from zerosum.files import suggest_remedy
 from zerosum.runs.folder import make_folder
 
 
@@ -58,7 +60,7 @@ def command(main: Callable[[], object]) -> Callable[[], None]:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Print user errors and Hydra's own as one message and end the program with status 1."""
+    """Print errors of the user, of Hydra and of files as one message and end the program with status 1."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -68,6 +70,15 @@ def errors_as_sentences() -> Iterator[None]:
         stop(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         stop(describe_hydra_error(str(error)))
+    except KeyboardInterrupt:
+        print("Interrupted before there was anything to save.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except (OSError, ValueError) as error:
+        # logging.config wraps the error of a log file in a ValueError.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.filename is None:
+            raise
+        stop(f"{cause.filename}: {cause.strerror}; {suggest_remedy(cause)}")
 
 
 def stop(message: str) -> None:
