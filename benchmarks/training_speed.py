@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py            all tasks, 5 interleaved rounds, tables to benchmarks/results/
     python benchmarks/training_speed.py dcgan 3    one task, 3 rounds
 
-Each measurement is a fresh process that trains on `Synthetic` pictures, leaves the first steps out and prints
+Each measurement is a fresh process that trains on `Synthetic` images, leaves the first steps out and prints
 images/s; contestants take turns within a round, and ratios are taken round by round, because the speed of a
 shared machine drifts. `plain` does what the DCGAN example of pytorch/examples does, with its data loader of two
 workers; `raw` has every trick that zerosum has, without Lightning; `zerosum` has progress bar, logger and
@@ -59,7 +59,7 @@ def networks(task: str) -> tuple[nn.Module, nn.Module]:
     return dcgan.Generator((3, 32, 32)), dcgan.Discriminator((3, 32, 32))
 
 
-def timed(task: str, step: Callable[[], object]) -> float:
+def time_steps(task: str, step: Callable[[], object]) -> float:
     skipped, counted = STEPS[task]
     for _ in range(skipped):
         step()
@@ -70,7 +70,7 @@ def timed(task: str, step: Callable[[], object]) -> float:
 
 
 class Transformed(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """A picture at a time through PIL and torchvision's transforms, as the example's dataset does."""
+    """One image at a time through PIL and torchvision's transforms, like the example's dataset."""
 
     def __init__(self) -> None:
         from torchvision import transforms
@@ -110,23 +110,23 @@ def validate() -> float:
     def step() -> float:
         discriminator.zero_grad()
         real = next(stream)
-        loss_real = criterion(discriminator(real), torch.ones(64))
+        loss_real = criterion(discriminator(real).logits, torch.ones(64))
         loss_real.backward()
         fake = generator(torch.randn(64, generator.latent_dim))
-        loss_fake = criterion(discriminator(fake.detach()), torch.zeros(64))
+        loss_fake = criterion(discriminator(fake.detach()).logits, torch.zeros(64))
         loss_fake.backward()
         d_optimizer.step()
         generator.zero_grad()
-        loss = criterion(discriminator(fake), torch.ones(64))
+        loss = criterion(discriminator(fake).logits, torch.ones(64))
         loss.backward()
         g_optimizer.step()
         return loss_real.item() + loss_fake.item() + loss.item()  # the example prints them at every step
 
-    return timed("dcgan", step)
+    return time_steps("dcgan", step)
 
 
 def raw(task: str, bf16: bool = False) -> float:
-    """Every trick, no framework."""
+    """The fastest loop written by hand, without a framework."""
     from zerosum.data.mixtures import Ring
     from zerosum.data.synthetic import Synthetic
     from zerosum.gan.losses import NonSaturating
@@ -151,20 +151,20 @@ def raw(task: str, bf16: bool = False) -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             fake = generator(torch.randn(size, generator.latent_dim))
             d_optimizer.zero_grad()
-            scores = discriminator(real).float(), discriminator(fake.detach()).float()
-            loss.discriminator(*scores).backward(inputs=d_weights)
+            logits = (discriminator(images).logits.float() for images in (real, fake.detach()))
+            loss.discriminator(*logits).backward(inputs=d_weights)
             d_optimizer.step()
             torch.clear_autocast_cache()
             g_optimizer.zero_grad()
-            loss.generator(discriminator(fake).float()).backward(inputs=g_weights)
+            loss.generator(discriminator(fake).logits.float()).backward(inputs=g_weights)
             g_optimizer.step()
         average.update(generator, size, index * size)
 
-    return timed(task, step)
+    return time_steps(task, step)
 
 
 def zerosum(task: str, bf16: bool = False) -> float:
-    """`train.py` itself, but for Hydra's folders."""
+    """What `train.py` does, without Hydra's folders."""
     from hydra import compose, initialize_config_dir
     from lightning import Callback
 
@@ -209,8 +209,8 @@ def zerosum(task: str, bf16: bool = False) -> float:
     return counted * batch / clock.seconds
 
 
-def measured(task: str, contestant: str) -> float:
-    """Images/s of one contestant in a fresh process, with a progress bar that believes in a terminal."""
+def measure(task: str, contestant: str) -> float:
+    """Images/s of one contestant in a fresh process, whose progress bar takes its output for a terminal."""
     output = subprocess.run(
         [sys.executable, __file__, "--one", task, contestant],
         check=True,
@@ -247,7 +247,7 @@ def main() -> None:
     for task in tasks:
         rounds = []
         for _ in range(count):
-            rounds.append({name: measured(task, name) for name in CONTESTANTS[task]})
+            rounds.append({name: measure(task, name) for name in CONTESTANTS[task]})
             print(task, {name: round(speed) for name, speed in rounds[-1].items()}, flush=True)
         header = (
             "# Training speed\n\n"

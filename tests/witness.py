@@ -1,4 +1,4 @@
-"""What tests plant in a run that another process trains: classes that see, tell and interfere."""
+"""Loggers and callbacks that tests add to a run in another process."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ class Config(Logger):
 
 
 class Signal(Callback):
-    """The first process of a run, and no other, gets a signal in a step."""
+    """Sends a signal to the first process of a run, in a step."""
 
     def __init__(self, step: int, name: str) -> None:
         self.step = step
