@@ -16,7 +16,7 @@ FLOORS = [
     {"data"},
     {"evaluation"},
     {"training"},
-    {"gan"},
+    {"gan", "families"},
     {"experiment"},
     {"runs"},
     {"report"},

@@ -72,7 +72,10 @@ PLAYERS = "{_target_: zerosum.distributed.PlayersStrategy}"
     [
         (["modle=dcgan"], "modle: there is no such option. Did you mean model"),
         (["model.lantent_dim=3"], "Did you mean model.latent_dim"),
-        (["loss=nonsatt"], "Could not find 'loss/nonsatt'"),
+        (["loss=nonsatt"], "Did you mean nonsat?"),
+        (["+optimizer.weight_decay=0.1"], "optimizer.weight_decay: there is no such option of this optimizer"),
+        (["dataset=synthetic", "optimizer.lr=-1"], "Invalid learning rate"),
+        (["regularizer=r1", "regularizer=null"], "a group is overridden twice"),
         (["dataset=mnist", "dataset.root=/nowhere", "dataset.download=false"], "MNIST is not in /nowhere/MNIST/raw"),
         (["resume=outputs/nowhere"], "outputs/nowhere holds no run"),
         (["dataset=cifar10", "features.weights=/no.pth", "dataset=synthetic", "features=inception"], "no such file"),
@@ -89,6 +92,10 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(folder, tmp_path):
     (tmp_path / "file").touch()
     printed = verb("train.py", f"hydra.run.dir={folder.format(path=tmp_path)}", fails=True)
     assert "check that its folder exists" in printed and printed.count("\n") <= 2
+
+
+def test_a_mistyped_option_of_sample_is_compared_with_the_options_of_sample():
+    assert "Did you mean count" in verb("sample.py", "cuont=3", fails=True)
 
 
 def test_ctrl_c_before_training_is_no_traceback():

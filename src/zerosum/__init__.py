@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zerosum.experiment.compose import compose as compose
-    from zerosum.experiment.train import train as train
     from zerosum.runs.load import load as load
+    from zerosum.runs.start import train as train
 
-PUBLIC = {"compose": "zerosum.experiment.compose", "train": "zerosum.experiment.train", "load": "zerosum.runs.load"}
+PUBLIC = {"compose": "zerosum.experiment.compose", "train": "zerosum.runs.start", "load": "zerosum.runs.load"}
 
 
 def __getattr__(name: str) -> Any:
@@ -25,3 +25,8 @@ def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
         raise AttributeError(f"module 'zerosum' has no attribute {name!r}")
     return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return [*PUBLIC, "__version__"]

@@ -14,14 +14,16 @@ from zerosum.evaluation.measurement import Measurement, format_values, measure
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
 
+CONFIG_NAME = "evaluate"
+
 
 @command
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG_NAME)
 def main(config: DictConfig) -> None:
     """Print the values and write them, with their card, beside the checkpoint."""
     parts = {name: config.get(name) for name in ("protocol", "features", "metrics")}
     choices = {name: node and OmegaConf.to_container(node, resolve=False) for name, node in parts.items()}
-    with errors_as_sentences():
+    with errors_as_sentences(CONFIG_NAME):
         where = Path(config.run), config.checkpoint, config.weights
         print(evaluate(*where, choices, config.dataset.root, config.trusted))
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +13,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from zerosum.commands.threads import prepare_threads
-from zerosum.errors import UserError, did_you_mean, make_record_printable
-from zerosum.experiment.compose import CONF, new_folder
+from zerosum.errors import UserError, make_record_printable
+from zerosum.experiment.compose import hydra_errors_as_user_errors, new_folder
 from zerosum.files import suggest_remedy
 from zerosum.runs.folder import make_folder
 
@@ -52,24 +51,20 @@ def command(main: Callable[[], object]) -> Callable[[], None]:
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-        with errors_as_sentences():
+        with errors_as_sentences(sys.modules[main.__module__].__dict__.get("CONFIG_NAME", "config")):
             main()
 
     return run
 
 
 @contextmanager
-def errors_as_sentences() -> Iterator[None]:
+def errors_as_sentences(config_name: str = "config") -> Iterator[None]:
     """Print errors of the user, of Hydra and of files as one message and end the program with status 1."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     try:
-        yield
+        with hydra_errors_as_user_errors(config_name):
+            yield
     except UserError as error:
         stop(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        stop(describe_hydra_error(str(error)))
     except KeyboardInterrupt:
         print("Interrupted before there was anything to save.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
@@ -88,27 +83,3 @@ def stop(message: str) -> None:
             handler.emit(logging.LogRecord("zerosum", logging.ERROR, "", 0, message, None, None))
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
-
-
-def describe_hydra_error(message: str) -> str:
-    """Hydra's message on one line, with the nearest options where an option is unknown."""
-    unknown = re.search(r"Could not override '([^']+)'", message)
-    if unknown is None:
-        return " ".join(message.split("Config search path")[0].split())
-    return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], all_options())}"
-
-
-def all_options() -> list[str]:
-    """Every key of the default config and every group, as written on the command line."""
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        keys = dotted_keys(OmegaConf.to_container(compose("config"), resolve=False))
-    return keys + [folder.name for folder in CONF.iterdir() if folder.is_dir()]
-
-
-def dotted_keys(node: object, prefix: str = "") -> list[str]:
-    """Every key of a nested dictionary, inner nodes too, with dots."""
-    if not isinstance(node, dict):
-        return []
-    return [name for key, value in node.items() for name in [f"{prefix}{key}", *dotted_keys(value, f"{prefix}{key}.")]]

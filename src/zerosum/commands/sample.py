@@ -15,11 +15,14 @@ MOST_DRAWN = 1024
 """Samples in grid.png"""
 
 
+CONFIG_NAME = "sample"
+
+
 @command
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="sample")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG_NAME)
 def main(config: DictConfig) -> None:
     """Write `count` samples, of seeds `seed`, `seed` + 1, ..., one file each and a grid."""
-    with errors_as_sentences():
+    with errors_as_sentences(CONFIG_NAME):
         what = config.checkpoint, config.count, config.seed, config.output
         print(sample(Path(config.run), *what, config.trusted))
 

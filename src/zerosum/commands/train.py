@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -28,16 +27,9 @@ def main(config: DictConfig) -> float | None:
 
 def run(config: DictConfig, overrides: list[str]) -> float | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
-    from zerosum.experiment.train import train
-    from zerosum.runs import resume
+    from zerosum.runs.start import start
 
-    if config.resume == "auto":
-        outcome = resume.start_or_resume(config)
-    elif config.resume is not None:
-        outcome = resume.resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
-    else:
-        resume.refuse_to_overwrite(Path(config.run.folder))
-        outcome = train(config)
+    outcome = start(config, overrides)
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)  # as if it had died of the signal: whoever started it can tell
     evaluate = outcome.evaluate

@@ -53,10 +53,23 @@ def build_module(config: dict[str, Any], sample_shape: tuple[int, ...]) -> Gener
             return build_gan(config, sample_shape)
         return make(config["model"])(
             sample_shape=sample_shape,
-            optimizer=make(config["optimizer"]),
+            optimizer=make_optimizer(config["optimizer"]),
             training=TrainingSettings(**config["training"]),
             seed=config["seed"],
         )
+
+
+def make_optimizer(node: dict[str, Any]) -> Any:
+    """The constructor of a family's optimizer, or the named constructors of several."""
+    return make(node) if "_target_" in node else make_each(node)
+
+
+def check_optimizers(module: GenerativeModule) -> None:
+    """UserError where an optimizer refuses its options, before anything is read or trained."""
+    try:
+        module.configure_optimizers()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer: {one_line(error)}; choose other options") from error
 
 
 def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
@@ -91,6 +104,7 @@ def build(config: dict[str, Any]) -> Experiment:
     run, training = Run(**config["run"]), TrainingSettings(**config["training"])
     dataset: Dataset = make(config["dataset"])
     module = build_module(config, dataset.sample_shape)
+    check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     callbacks = list(make_each(config["callbacks"]).values())
     trainer = make(

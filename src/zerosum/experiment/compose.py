@@ -1,12 +1,20 @@
-"""Configs for training from Python, composed as the command line does."""
+"""Configs for training from Python, composed as the command line does, and Hydra's errors as sentences."""
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from zerosum.errors import UserError, did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] / "conf"
@@ -14,23 +22,27 @@ CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] /
 
 
 def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig:
-    """The config that `python train.py <overrides>` would train, e.g. compose("dataset=ring", "run.images=100_000").
+    """The config that `zerosum train <overrides>` would train, e.g. compose("dataset=ring", "run.images=100_000").
 
     `config_dir` is a folder of your own configs, as --config-dir. The run's folder is outputs/<time>_<name> unless
-    run.folder says otherwise.
+    run.folder or resume says otherwise. Raises UserError at an option that does not exist.
     """
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UserError(f"config_dir={config_dir}: there is no such folder")
     search = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with hydra_errors_as_user_errors(), initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra_compose("config", [*search, *overrides], return_hydra_config=True)
-    choices = config.hydra.runtime.choices
+    groups = {name: option for name, option in config.hydra.runtime.choices.items() if not name.startswith("hydra/")}
     with open_dict(config):
         del config["hydra"]
+        config.command = {"overrides": list(overrides), "choices": groups}
     run = OmegaConf.to_container(config.run, resolve=False)
     assert isinstance(run, dict)
     if "${words:" in str(run["name"]):
-        config.run.name = join_words(*(choices[group] for group in ("dataset", "model", "loss")))
+        config.run.name = join_words(*(groups[group] for group in ("dataset", "model", "loss")))
     if "${hydra:" in str(run["folder"]):
-        config.run.folder = new_folder(config.run.name)
+        resumed = {None: new_folder(config.run.name), "auto": f"outputs/{config.run.name}"}
+        config.run.folder = resumed.get(config.resume, config.resume)
     return config
 
 
@@ -45,3 +57,45 @@ OmegaConf.register_new_resolver("words", join_words, replace=True)
 def new_folder(name: str) -> str:
     """outputs/<time>_<name>."""
     return os.path.join("outputs", f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{name}")  # noqa: PTH118 (a config has text)
+
+
+@contextmanager
+def hydra_errors_as_user_errors(config_name: str = "config") -> Iterator[None]:
+    """Raise Hydra's errors as UserErrors; options that exist are those of `config_name`."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(describe_hydra_error(str(error), config_name)) from error
+    except ValueError as error:
+        if "Config group override" not in str(error):
+            raise
+        raise UserError("a group is overridden twice, once by null: name the option once") from error
+
+
+def describe_hydra_error(message: str, config_name: str = "config") -> str:
+    """Hydra's message on one line, with the nearest options where an option is unknown."""
+    unknown = re.search(r"Could not override '([^']+)'", message)
+    if unknown is not None:
+        return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], all_options(config_name))}"
+    missing = re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", message)
+    if missing is not None and (CONF / missing[1]).is_dir():
+        options = sorted(path.stem for path in (CONF / missing[1]).glob("*.yaml"))
+        near = did_you_mean(missing[2], options)
+        return f"{missing[1]}={missing[2]}: there is no such option, only {', '.join(options)}.{near}"
+    return " ".join(message.split("Config search path")[0].split())
+
+
+def all_options(config_name: str) -> list[str]:
+    """Every key of a default config and, of training's, every group, as written on the command line."""
+    GlobalHydra.instance().clear()  # of the composition that failed
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        keys = dotted_keys(OmegaConf.to_container(hydra_compose(config_name), resolve=False))
+    groups = [folder.name for folder in CONF.iterdir() if folder.is_dir()] if config_name == "config" else []
+    return keys + groups
+
+
+def dotted_keys(node: object, prefix: str = "") -> list[str]:
+    """Every key of a nested dictionary, inner nodes too, with dots."""
+    if not isinstance(node, dict):
+        return []
+    return [name for key, value in node.items() for name in [f"{prefix}{key}", *dotted_keys(value, f"{prefix}{key}.")]]

@@ -46,6 +46,7 @@ def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(str(error).splitlines()[0]) from error
     assert isinstance(node, dict)
+    refuse_unused(OmegaConf.to_container(OmegaConf.create(config), resolve=False))  # type: ignore[arg-type]
     for key in node.keys() - KEYS:
         raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
     check_parts(node)  # type: ignore[arg-type]
@@ -59,6 +60,18 @@ def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
     if not isinstance(seed, int) or not 0 <= seed < INT64:
         raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
     return typed
+
+
+def refuse_unused(node: dict[str, Any]) -> None:
+    """UserError at a key of `model` or `optimizer` that none of their parts refers to, in a config not resolved yet."""
+    for name in ("model", "optimizer"):
+        entries = node.get(name)
+        if not isinstance(entries, dict) or "_target_" in entries or "${" not in str(entries):
+            continue
+        for key, value in entries.items():
+            if not isinstance(value, dict) and f"${{..{key}}}" not in str(entries):
+                near = did_you_mean(str(key), [str(other) for other in entries if other != key])
+                raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
 
 
 def is_gan(node: dict[str, Any]) -> bool:
@@ -78,7 +91,9 @@ def check_parts(node: dict[str, Any]) -> None:
             parts |= {f"{name}.{player}": group(node, name).get(player) for player in ("discriminator", "generator")}
     else:
         refuse_parts_of_players(node)
-        parts["optimizer"] = node.get("optimizer")
+        optimizer = group(node, "optimizer")
+        several = {f"optimizer.{name}": part for name, part in optimizer.items()}
+        parts |= {"optimizer": optimizer} if "_target_" in optimizer else several
     for name in ("callbacks", "logger", "regularizer", "generator_regularizer"):
         parts |= {f"{name}.{entry}": part for entry, part in group(node, name).items()}
     parts |= {name: node[name] for name in ("augment", "features", "protocol") if node.get(name)}

@@ -97,7 +97,7 @@ def summarize(experiment: Experiment, evaluate: Evaluate | None, seconds: float)
     """Log the values that came out, and where the files are."""
     folder, module = Path(experiment.run.folder), experiment.module
     finished = is_finished(experiment.trainer)
-    done = "Done" if finished else f"Stopped; continue with: python train.py resume={folder}"
+    done = "Done" if finished else f"Stopped; continue with the option resume={folder}"
     log.info("%s: %s images in %.0f s.", done, f"{module.images_seen:,}", seconds)
     if evaluate is not None and evaluate.best is not None:
         best, last = evaluate.best, evaluate.history[-1]

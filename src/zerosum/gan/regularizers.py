@@ -42,6 +42,8 @@ class Regularizer(nn.Module):
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
+        if not weight >= 0:
+            raise UserError(f"weight={weight}: a regularizer's weight is 0 or more (of R1 and R2 it is gamma)")
         if every < 1:
             raise UserError(f"every={every}: a regularizer is evaluated on every k-th step, k >= 1")
         self.weight = weight

@@ -17,7 +17,7 @@ MEANING = "Mean (lowest to highest) over seeds; `best` is the step that best.ckp
 
 def main(arguments: Sequence[str] | None = None) -> str:
     """The text that `python compare.py ...` prints."""
-    parser = argparse.ArgumentParser("compare.py", description="One table and one chart of runs, seeds put together.")
+    parser = argparse.ArgumentParser("compare", description="One table and one chart of runs, seeds put together.")
     parser.add_argument("paths", nargs="+", type=Path, help="folders of runs or of sweeps, as in outputs/<run>")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: the sweep, else outputs/comparison")
     parser.add_argument("--value", metavar="NAME", help="value that the chart shows, default: the first one measured")

@@ -112,12 +112,14 @@ def read_runs(paths: Iterable[Path]) -> tuple[list[MeasuredRun], list[Path]]:
 def find_run_folders(path: Path) -> list[Path]:
     """The folder itself, or the runs directly inside it, 2_a before 10_a."""
     if not path.is_dir():
-        raise UserError(f"{path}: there is no such folder; name runs or sweeps that train.py made, as in outputs/<run>")
+        raise UserError(
+            f"{path}: there is no such folder; name runs or sweeps that a training made, as in outputs/<run>"
+        )
     if is_run(path):
         return [path]
     inside = sorted((folder for folder in path.iterdir() if folder.is_dir() and is_run(folder)), key=numeric_order)
     if not inside:
-        raise UserError(f"{path} holds no run and no sweep: name folders that train.py made, as in outputs/<run>")
+        raise UserError(f"{path} holds no run and no sweep: name folders that a training made, as in outputs/<run>")
     return inside
 
 
@@ -184,5 +186,5 @@ def explain_difference(first: Path, second: Path, expected: dict[str, Any], foun
     fields = "; ".join(f"{name} {one.get(name, 'unknown')} against {other.get(name, 'unknown')}" for name in names)
     if first == second:
         return f"{first} was measured in two ways during training: {fields}: leave it out, or train it again"
-    remedy = "measure them alike with evaluate.py protocol=... (into evaluation_best.json), or compare them apart"
+    remedy = "measure them alike by evaluate with protocol=... (into evaluation_best.json), or compare them apart"
     return f"{first} and {second} were measured differently: {fields}: {remedy}"

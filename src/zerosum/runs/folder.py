@@ -35,10 +35,10 @@ def make_folder(name: str) -> str:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """Read config.yaml, with its paths changed if the folder was moved; UserError if train.py did not write it."""
+    """Read config.yaml, with its paths changed if the folder was moved; UserError if no training wrote it."""
     path = run / "config.yaml"
     if not path.is_file():
-        raise UserError(f"{run} holds no run (there is no {path}): choose a folder that train.py made, in outputs/")
+        raise UserError(f"{run} holds no run (there is no {path}): choose a folder that a training made, in outputs/")
     try:
         refuse_links(run)
         config = load_literal(path)

@@ -30,6 +30,8 @@ def load(
     `weights` is ema, the moving average, or raw, the weights of the last step; `trusted` names packages, besides
     zerosum, whose classes the run's config may name.
     """
+    if weights not in ("ema", "raw"):
+        raise UserError(f"weights={weights}: choose ema or raw")
     path = Path(run) / f"{checkpoint}.ckpt"
     module = rebuild(validate(saved_config(Path(run), trusted)), read_checkpoint(path), path, trusted)
     if weights == "raw":
@@ -65,7 +67,7 @@ def saved_shape(config: dict[str, Any], run: Path) -> tuple[int, ...]:
     """The shape of a sample, which a run saves so that it can be opened without its data."""
     shape = config["data"].get("sample_shape")
     if not isinstance(shape, list) or not shape or not all(type(size) is int and 0 < size <= 2**16 for size in shape):
-        raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that train.py made")
+        raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that a training made")
     return tuple(shape)
 
 

@@ -75,15 +75,22 @@ def configure(
 def start_or_resume(config: DictConfig) -> Outcome:
     """Resume if the folder has a checkpoint, else start over what is there; do nothing if the run is finished."""
     typed, folder = validate(config), Path(config.run.folder)
+    trusted = [*typed["trusted"], *packages_of(typed)]  # this command names them itself
     with hold(folder):
         if not any((folder / name).exists() for name in CHECKPOINTS):
             return train(typed)
-        refuse_another(validate(saved_config(folder, typed["trusted"])), typed, folder)
-        seen, budget = prepare(typed, folder, typed["trusted"])
+        refuse_another(validate(saved_config(folder, trusted)), typed, folder)
+        seen, budget = prepare(typed, folder, trusted)
         if seen >= budget:
             log.info("%s is finished: it has seen %s of %s images.", folder, f"{seen:,}", f"{budget:,}")
             return Outcome(finished_evaluation(typed, folder))
         return train(typed, put_in_place(folder))
+
+
+def packages_of(typed: dict[str, Any]) -> list[str]:
+    """Packages besides zerosum's own that the config names classes of."""
+    targets = [value for key, value in flatten(typed).items() if key.endswith("_target_")]
+    return sorted({str(target).partition(".")[0] for target in targets} - {"zerosum", "torch", "lightning"})
 
 
 def prepare(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> tuple[int, int]:

@@ -69,7 +69,7 @@ class StepResult(NamedTuple):
 
 
 class GenerativeModule(LightningModule):
-    """A model that is trained on images and then sampled; `GAN` is one, `zerosum.families` has others.
+    """A model that is trained on images and then sampled; `GAN` is one.
 
     A child writes `training_step`, which ends by calling `finish_step`, `configure_optimizers` and `sample`. It passes
     the network that samples are drawn from as `network`; the moving average of that network is `self.ema.network`.
@@ -110,9 +110,9 @@ class GenerativeModule(LightningModule):
         torch.set_autocast_cache_enabled(True)  # Lightning turns it off: every forward would cast the weights again
         reseed(self.device, self.seed, self.global_step, "networks", rank_and_world_size()[0])
 
-    def backward_into(self, optimizer: Optimizer, loss: Tensor) -> None:
+    def backward_into(self, optimizer: Optimizer, loss: Tensor, retain_graph: bool = False) -> None:
         """Add the loss's gradients to the parameters of this optimizer, and to no others."""
-        optimization.backward(loss, optimizer, self.scaler)
+        optimization.backward(loss, optimizer, self.scaler, retain_graph)
 
     def take_step(self, optimizer: Optimizer) -> None:
         """Average gradients over processes, clip them if asked for, and step."""

@@ -18,9 +18,13 @@ def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def backward(loss: Tensor, optimizer: Optimizer, scaler: torch.amp.GradScaler | None = None) -> None:
+def backward(
+    loss: Tensor, optimizer: Optimizer, scaler: torch.amp.GradScaler | None = None, retain_graph: bool = False
+) -> None:
     """Add the gradients of a scalar loss to the optimizer's parameters; no other parameter gets any."""
-    (loss if scaler is None else scaler.scale(loss)).backward(inputs=parameters_of(optimizer))
+    (loss if scaler is None else scaler.scale(loss)).backward(
+        inputs=parameters_of(optimizer), retain_graph=retain_graph
+    )
 
 
 def step(optimizer: Optimizer, clip: float | None = None, scaler: torch.amp.GradScaler | None = None) -> None:

@@ -1,0 +1,62 @@
+"""Training from Python is the training of the command line: it overwrites nothing, resumes, and says what is wrong."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import zerosum
+from zerosum.errors import UserError
+from zerosum.evaluation.measurement import read_record
+
+RING = ["dataset=ring", "training.batch_size=16", "protocol.n_fake=64", "callbacks.samples.frames=1", "trainer=cpu"]
+
+
+def test_a_run_is_not_overwritten_but_resumed(tmp_path):
+    folder = tmp_path / "run"
+    first = zerosum.compose(*RING, "loss=hinge", "run.images=64", f"run.folder={folder}")
+    zerosum.train(first)
+    with pytest.raises(UserError, match="already holds a run"):
+        zerosum.train(zerosum.compose(*RING, "loss=hinge", "run.images=64", f"run.folder={folder}"))
+    outcome = zerosum.train(zerosum.compose(f"resume={folder}", "run.images=128"))
+    assert [measurement.images for measurement in outcome.evaluate.history] == [0, 64, 128]
+    assert [measurement.images for measurement in read_record(folder / "metrics.json").history] == [0, 64, 128]
+    command = yaml.safe_load((folder / "config.yaml").read_text())["command"]
+    assert "loss=hinge" in command["overrides"] and command["choices"]["loss"] == "hinge"
+    with pytest.raises(UserError, match="weights=emma"):
+        zerosum.load(folder, weights="emma")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["modle=3"], "Did you mean model"),
+        (["loss=nonsta"], "Did you mean nonsat"),
+        (["metrics=[fid,kdi]"], "Did you mean kid"),
+    ],
+)
+def test_a_mistyped_option_is_one_sentence(overrides, message):
+    with pytest.raises(UserError, match=message):
+        zerosum.compose(*overrides)
+
+
+def test_a_folder_of_configs_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match="no such folder"):
+        zerosum.compose(config_dir="nowhere")
+
+
+def test_a_program_without_logging_sees_the_messages(tmp_path):
+    code = f"import zerosum; zerosum.train(zerosum.compose(*{RING!r}, 'run.images=64', 'run.folder=run'))"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "Done: 64 images" in done.stdout
+
+
+def test_own_classes_of_the_command_are_trusted_by_resume_auto():
+    from zerosum.runs.resume import packages_of
+
+    typed = {"loss": {"_target_": "mine.Loss"}, "model": {"_target_": "zerosum.models.mlp.Generator"}}
+    assert packages_of({**typed, "trainer": {"_target_": "lightning.Trainer"}}) == ["mine"]
