@@ -3,6 +3,7 @@
 import random
 import sys
 
+import pytest
 import torch
 from conftest import ROOT
 
@@ -10,6 +11,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import interruptions
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_training_and_in_its_last_evaluation_ends_as_if_it_had_not_been(tmp_path):
     game = interruptions.GAMES["mlp, relativistic + r1_r2 + lecam, ada"]
     outcome = interruptions.interrupted(tmp_path, 3200, game, 1, random.Random(0))

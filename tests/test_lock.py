@@ -102,6 +102,7 @@ def start_two(folder, *options):
     return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
 
 
+@pytest.mark.slow
 def test_two_runs_that_start_at_once_have_folders_of_their_own_or_one_is_refused(tmp_path):
     results = start_two(tmp_path)
     assert [status for status, _ in results] == [0, 0], results

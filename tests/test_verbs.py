@@ -35,6 +35,7 @@ def test_multirun_trains_each_combination_in_a_folder_of_its_own(tmp_path):
     assert all((tmp_path / "sweep" / name / "last.ckpt").exists() for name in folders)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_measure_as_one(tmp_path):
     """Without batch norm, at the same global batch, 50 steps of all that looks across a batch: one set of files too.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -63,15 +64,27 @@ def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_unused(node: dict[str, Any]) -> None:
-    """UserError at a key of `model` or `optimizer` that none of their parts refers to, in a config not resolved yet."""
-    for name in ("model", "optimizer"):
+    """UserError if the command line adds to `model` or `optimizer` what none of their parts refers to.
+
+    `node` is not resolved yet: afterwards the references are gone.
+    """
+    for override in typed_overrides(node):
+        name, _, key = override.lstrip("+").partition("=")[0].partition(".")
         entries = node.get(name)
-        if not isinstance(entries, dict) or "_target_" in entries or "${" not in str(entries):
+        if not override.startswith("+") or name not in ("model", "optimizer") or not isinstance(entries, dict):
             continue
-        for key, value in entries.items():
-            if not isinstance(value, dict) and f"${{..{key}}}" not in str(entries):
-                near = did_you_mean(str(key), [str(other) for other in entries if other != key])
-                raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
+        refers = f"${{..{key}}}" in str(entries) or "${" not in str(entries)
+        if "_target_" not in entries and not isinstance(entries.get(key, {}), dict) and not refers:
+            near = did_you_mean(key, [str(other) for other in entries if other != key])
+            raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
+
+
+def typed_overrides(node: dict[str, Any]) -> list[str]:
+    """The overrides of the command line, or those that `compose` was called with."""
+    if HydraConfig.initialized():
+        return list(HydraConfig.get().overrides.task)
+    command = node.get("command") or {}
+    return [str(override) for override in command.get("overrides", [])]
 
 
 def is_gan(node: dict[str, Any]) -> bool:
