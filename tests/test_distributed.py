@@ -6,6 +6,7 @@ import pytest
 from conftest import TINY, verb
 
 
+@pytest.mark.slow
 def test_metrics_of_two_processes_with_batch_norm_are_those_of_the_checkpoint(tmp_path):
     """Each process samples half of the images, by the running statistics of rank 0, which the checkpoint holds.
 

@@ -166,6 +166,7 @@ def test_optuna_trials_of_two_processes_train_by_one_config_each(tmp_path):
     assert results["best_value"] == best
 
 
+@pytest.mark.slow
 def test_submitit_runs_the_jobs_of_a_sweep(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     train(tmp_path, "hydra/launcher=submitit_local", "seed=3", "trainer=cpu", "~callbacks.evaluate")
