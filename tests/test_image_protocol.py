@@ -100,6 +100,7 @@ def measure_in_process(rank, folder, values):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_measure_what_one_does_although_63_samples_do_not_divide_by_them(tmp_path):
     import multiprocessing
 

@@ -67,6 +67,7 @@ def test_it_trains_samples_and_compares_in_an_empty_folder(installed, tmp_path):
     assert "(16, 1, 32, 32)" in run(installed / "bin" / "python", "-c", sampled, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_own_configs_and_classes_are_found_from_the_working_directory(installed, tmp_path):
     (tmp_path / "conf" / "loss").mkdir(parents=True)
     (tmp_path / "conf" / "loss" / "mine.yaml").write_text("_target_: mine.Mine\n")

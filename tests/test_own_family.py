@@ -13,6 +13,7 @@ from zerosum.data.dataset import Batch
 from zerosum.sampling import latents
 from zerosum.training.module import GenerativeModule, TrainingSettings, split
 
+pytestmark = pytest.mark.slow
 CONFIGS = ROOT / "tests" / "own_parts" / "conf"
 
 
