@@ -18,7 +18,7 @@ from zerosum.files import clear_partial, save_whole
 log = logging.getLogger("zerosum")
 
 IN_MEMORY = 2**30
-"""Bytes: a smaller array is loaded, a larger one memory-mapped."""
+"""Bytes up to which a cache is loaded into memory; a larger one is memory-mapped"""
 HASH_BLOCK = 2**24
 """Bytes of one block of the checksum; several threads hash a block each."""
 ABANDONED_AFTER = 3600

@@ -24,9 +24,9 @@ class TrainingSettings:
     """How any model is trained.
 
     `batch_size` is the global batch, over all devices; it passes through the networks in `accumulate` equal parts.
-    Gradients are shortened to the norm `clip`. `on_nan` is what follows a NaN or infinite loss: stop, or roll back to
-    the last checkpoint with half the learning rates, at most `rollbacks` times. `ema_half_life` is in images; it is at
-    most `ema_ramp_up` times the images seen.
+    Gradients longer than the norm `clip` are scaled down to it. At a NaN or infinite loss, `on_nan` says whether to
+    stop, or to roll back to the last checkpoint with half the learning rates, at most `rollbacks` times.
+    `ema_half_life` is in images; it is at most `ema_ramp_up` times the images seen.
     """
 
     batch_size: int = 64
