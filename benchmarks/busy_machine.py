@@ -15,14 +15,16 @@ from datetime import date
 
 SETTINGS: dict[str, dict[str, str]] = {
     "default of GNU OpenMP": {},
-    "GOMP_SPINCOUNT=100": {"GOMP_SPINCOUNT": "100"},
-    "GOMP_SPINCOUNT=1000 (zerosum's)": {"GOMP_SPINCOUNT": "1000"},
-    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
+    "zerosum's choice": {"ZEROSUM_CHOOSES": "yes"},
+    "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
     "OMP_NUM_THREADS=1": {"OMP_NUM_THREADS": "1"},
 }
 TRAIN = """
-import time
+import os, time
+if "ZEROSUM_CHOOSES" in os.environ:
+    from zerosum.commands.threads import prepare_threads
+    prepare_threads()
 from lightning import Callback
 from zerosum.experiment.build import build
 from zerosum.experiment.compose import compose

@@ -41,7 +41,8 @@ RATIOS = {
 }
 OVERRIDES = {
     "dcgan": [
-        *["dataset=synthetic", "dataset.resolution=32", "dataset.channels=3", "dataset.count=4096", "model=dcgan"]
+        *["dataset=synthetic", "dataset.resolution=32", "dataset.channels=3", "dataset.count=4096", "model=dcgan"],
+        *["model.base_channels=64", "regularizer=none"],
     ],
     "ring": ["experiment=ring", "regularizer=none"],
 }

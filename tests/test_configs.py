@@ -14,6 +14,10 @@ ANNEALED = ["regularizer=r1", "callbacks.anneal.attribute=regularizers.r1.weight
 FAMILY = [f"hydra.searchpath=[file://{CONF.parent}/tests/own_parts/conf]", "model=pixel_gaussian"]
 NEEDS = {
     ("dataset", "image_folder"): ["dataset.path=somewhere"],
+    ("dataset", "npz"): ["dataset.path=somewhere"],
+    ("dataset", "hugging_face"): ["dataset.path=somewhere"],
+    ("features", "patches"): ["metrics=sliced_wasserstein"],
+    ("metrics", "sliced_wasserstein"): ["features=patches"],
     ("callbacks", "anneal"): ANNEALED,
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,

@@ -1,9 +1,15 @@
 """Values that each process has its own of."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
-from conftest import TINY, verb
+from conftest import ROOT, TINY, verb
 
 
 @pytest.mark.slow
@@ -22,3 +28,36 @@ def test_metrics_of_two_processes_with_batch_norm_are_those_of_the_checkpoint(tm
     assert trained["values"]["fid"] == pytest.approx(alone["values"]["fid"], rel=1e-6)
     assert trained["card"]["protocol"] == alone["card"]["protocol"]
     assert trained["card"]["run"]["selection"].startswith("chosen by fid on the split test")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "said"), [(signal.SIGKILL, "ended"), (signal.SIGSTOP, "does not answer")])
+def test_a_process_that_ends_or_freezes_ends_the_other_with_a_sentence_and_a_checkpoint_stays(tmp_path, sent, said):
+    options = [*(option for option in TINY if option != "trainer=cpu"), "trainer=ddp", "trainer.accelerator=cpu"]
+    options += ["run.images=100_000_000", f"dataset.root={tmp_path}/data", f"hydra.run.dir={tmp_path}/run"]
+    options += ["trainer.strategy.timeout_minutes=0.3", "~callbacks.samples", "~callbacks.evaluate", "metrics=none"]
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        wait_for(tmp_path / "run" / "last.ckpt")
+        (second,) = children_of(process.pid)
+        os.kill(second, sent)
+        output, _ = process.communicate(timeout=120)
+        os.kill(second, signal.SIGKILL)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert f"error: another process of this training {said}: " in output and "Traceback" not in output
+    assert (tmp_path / "run" / "last.ckpt").exists()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(path: Path, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
+        time.sleep(0.2)

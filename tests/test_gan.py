@@ -11,13 +11,14 @@ from zerosum.data.mixtures import Ring
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
 from zerosum.gan.augment import ADA, DiffAugment, InstanceNoise
-from zerosum.gan.gan import GAN, Game, Optimizers
+from zerosum.gan.game import Game
+from zerosum.gan.gan import GAN, Optimizers
 from zerosum.gan.losses import NonSaturating
 from zerosum.gan.regularizers import DRAGAN, R1, Consistency, GradientPenalty, LeCam, Regularizer
 from zerosum.models import dcgan, mlp
 from zerosum.models.networks import Scores
 from zerosum.training.data_module import TrainingData
-from zerosum.training.module import TrainingSettings
+from zerosum.training.settings import TrainingSettings
 
 
 def sgd(parameters):

@@ -164,7 +164,7 @@ def test_a_value_that_is_not_finite_is_an_error(protocol):
         def __call__(self, reference, fake):
             return {"fid": math.nan}
 
-    protocol.metrics = {"fid": Broken()}
+    protocol.measured = {"fid": Broken()}
     with pytest.raises(DivergedError, match="fid is nan"):
         protocol.measure(Fixed(draw_images(200, 10, 100, 3)))
 

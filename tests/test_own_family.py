@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from zerosum.data.dataset import Batch
 from zerosum.sampling import latents
-from zerosum.training.module import GenerativeModule, TrainingSettings, split
+from zerosum.training.module import GenerativeModule, split
+from zerosum.training.settings import TrainingSettings
 
 pytestmark = pytest.mark.slow
 CONFIGS = ROOT / "tests" / "own_parts" / "conf"

@@ -60,10 +60,10 @@ def test_a_metric_that_cannot_be_measured_is_left_out_with_its_reason(protocol):
         def __call__(self, dataset, samples):
             raise UnmeasurableError("no reason")
 
-    assert protocol.notes() == {}
+    assert protocol.notes().keys() == {"better"}
     protocol.metrics["impossible"] = Impossible()
     assert "modes" in protocol.measure(OneMode())
-    assert protocol.notes() == {"left_out": {"impossible": "no reason"}}
+    assert protocol.notes()["left_out"] == {"impossible": "no reason"}
     del protocol.metrics["mode_coverage"]
     with pytest.raises(UserError, match="nothing can be measured: no reason"):
         protocol.measure(OneMode())

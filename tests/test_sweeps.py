@@ -2,13 +2,14 @@
 
 from fake_runs import fake_run, table_rows
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from zerosum.commands.sweeps import SweepTable
 
 
 def sweep(folder):
-    return OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}})
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}, "mode": RunMode.MULTIRUN}})
 
 
 def test_seeds_share_a_row_that_the_given_keys_name_and_failures_are_counted(tmp_path, capsys):

@@ -1,15 +1,18 @@
 """OpenMP's settings are there before torch is loaded, and a user's own win."""
 
+import math
 import os
 import subprocess
 import sys
 
 import pytest
 
-from zerosum.commands.threads import cpu_quota
+from zerosum.commands.threads import cpu_quota, idle_cores
 
 SHOW = """
 import os, sys
+from zerosum.commands import threads
+threads.idle_cores = lambda: float(sys.argv.pop())
 from zerosum.commands.messages import command
 @command
 def main():
@@ -17,20 +20,36 @@ def main():
     print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("OMP_WAIT_POLICY"))
 main()
 """
+OURS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
 
 
 @pytest.mark.parametrize(
-    ("own", "expected"),
-    [({}, "1000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "None PASSIVE")],
+    ("own", "idle", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "4"}, 3.9, "None None"),
+        ({"OMP_NUM_THREADS": "4"}, 3.0, "1000 None"),
+        ({"GOMP_SPINCOUNT": "7"}, 0.0, "7 None"),
+        ({"OMP_WAIT_POLICY": "PASSIVE"}, 0.0, "None PASSIVE"),
+    ],
 )
-def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(own, expected):
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    }
+def test_waiting_threads_sleep_soon_on_a_busy_machine_unless_the_user_says_otherwise(own, idle, expected):
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
     done = subprocess.run(
-        [sys.executable, "-c", SHOW], env={**environment, **own}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SHOW, str(idle)], env={**environment, **own}, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+def test_idle_cores_are_those_of_the_systems_counter(tmp_path, monkeypatch):
+    """cpu user nice system idle iowait ...: 8 + 2 ticks of a hundredth of a second in a tenth are one core."""
+    place, counts = tmp_path / "stat", iter(["cpu 1 2 3 100 10 6", "cpu 1 2 3 108 12 6"])
+    monkeypatch.setattr("zerosum.commands.threads.idle_ticks", lambda path: sum(map(int, next(counts).split()[4:6])))
+    now = iter([5.0, 5.1])
+    monkeypatch.setattr("zerosum.commands.threads.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("zerosum.commands.threads.os.sysconf", lambda name: 100)
+    assert idle_cores(place, 0.0) == pytest.approx(1.0)
+    monkeypatch.undo()
+    assert idle_cores(tmp_path / "none", 0.0) == math.inf
 
 
 @pytest.mark.parametrize(

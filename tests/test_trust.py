@@ -164,8 +164,11 @@ def test_nothing_that_a_run_may_name_has_effects_outside_of_its_group():
     written = {(group, option) for group, _, option in effects if group in ("callbacks", "logger")}
     assert written == {("callbacks", "folder"), ("logger", "folder"), ("logger", "project"), ("logger", "mode")}
     read = {effect for effect in effects if effect[0] not in ("callbacks", "logger") and effect[2] != "root"}
-    # ImageFile is a row of a list; ImageFolder reads the images of the folder that it is given.
+    # ImageFile is a row of a list; the others read the images of the place that they are given.
     assert read == {
+        ("dataset", "Npz", "path"),
+        ("dataset", "HuggingFace", "path"),
+        ("dataset", "StoredImages", "path"),
         ("dataset", "ImageFolder", "path"),
         ("dataset", "ImageFile", "folder"),
         ("dataset", "ImageFile", "mode"),

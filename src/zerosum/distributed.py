@@ -1,6 +1,8 @@
 """Data parallelism: broadcast the weights once, then average gradients in one message per optimizer step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -16,8 +18,14 @@ Result = TypeVar("Result")
 class PlayersStrategy(DDPStrategy):
     """DDP without its wrapper, whose reducer cannot follow two backward passes through shared networks.
 
-    All ranks start from the parameters and buffers of rank 0; `average_gradients` keeps them equal.
+    All ranks start from the parameters and buffers of rank 0; `average_gradients` keeps them equal. A rank that waits
+    `timeout_minutes` for another ends with an error; rank 0 alone prepares data and features, and all wait for it.
     """
+
+    def __init__(self, timeout_minutes: float = 30.0) -> None:
+        if not timeout_minutes > 0:
+            raise UserError(f"trainer.strategy.timeout_minutes={timeout_minutes}: choose a number greater than 0")
+        super().__init__(timeout=timedelta(minutes=timeout_minutes))
 
     def _setup_model(self, model: nn.Module) -> nn.Module:  # type: ignore[override]
         for tensor in [*model.parameters(), *model.buffers()]:
@@ -30,6 +38,21 @@ def rank_and_world_size() -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
+
+
+@contextmanager
+def lost_ranks_as_user_errors() -> Iterator[None]:
+    """Say in one sentence that another rank ended or does not answer; the backends tell it in errors of their own."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and "gloo" not in str(error):
+            raise
+        reason = "does not answer" if "imed out" in str(error) else "ended"
+        raise UserError(
+            f"another process of this training {reason}: look for its error above or in its machine's log, then"
+            " continue from the last checkpoint with the option resume"
+        ) from error
 
 
 def broadcast_buffers(network: nn.Module) -> None:

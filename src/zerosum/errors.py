@@ -1,6 +1,7 @@
 """Errors that a user can fix are raised as UserError and shown without a traceback."""
 
 import difflib
+import inspect
 import logging
 from collections.abc import Iterable
 
@@ -41,10 +42,26 @@ def make_record_printable(record: logging.LogRecord) -> bool:
     return True
 
 
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory could not be allocated, of the computer or of a GPU: torch raises a RuntimeError for both."""
+    texts = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
+
+
 def one_line(error: Exception) -> str:
     """An exception's message on one line of at most 200 characters, or its type if it has no message."""
     message = " ".join(str(error).split()) or type(error).__name__
     return message if len(message) <= 200 else f"{message[:199]}…"
+
+
+def check_has(part: object, path: str, *names: str) -> None:
+    """UserError if an object that the config names lacks an attribute of its contract."""
+    for name in names:
+        # Looked up without evaluating properties: those of a dataset read its files.
+        if inspect.getattr_static(part, name, None) is None and not hasattr(part, name):
+            raise UserError(
+                f"{path}: {type(part).__name__} has no `{name}`: docs/extending.md shows what a part of this kind needs"
+            )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

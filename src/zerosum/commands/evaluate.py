@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError
-from zerosum.evaluation.measurement import Measurement, format_values, measure
+from zerosum.evaluation.measurement import Measurement, measure, with_arrow
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
 
@@ -54,7 +54,7 @@ def evaluate(
     written = [base.with_suffix(".json")]
 
     def compute() -> dict[str, float]:
-        if "memorization" in getattr(protocol, "metrics", {}):
+        if "memorization" in getattr(protocol, "measured", {}):
             written.append(base.with_name(f"{base.name}_nearest.png"))
             return measure_and_draw(protocol, module, written[-1])
         return protocol.measure(module)
@@ -78,15 +78,14 @@ def measure_and_draw(protocol: Any, module: Any, path: Path) -> dict[str, float]
 
 
 def format_measurement(measurement: Measurement, floor: Mapping[str, float] | None) -> str:
-    """Values beside their floors, then the card."""
+    """Values beside their floors, ↓ where lower is better and ↑ where higher is, then the card."""
     card = {**measurement.card.protocol, **measurement.card.run, **measurement.card.code}
-    width = max(map(len, [*measurement.values, *card]))
-    if floor:
-        lines = [f"{'':{width}}  {'value':>10}  {'floor':>10}"]
-        cells = {name: f"{floor[name]:10.4g}" if name in floor else "" for name in measurement.values}
-        lines += [f"{name:{width}}  {value:10.4g}  {cells[name]}" for name, value in measurement.values.items()]
-    else:
-        lines = [format_values(measurement.values)]
+    better, floor = card.pop("better", {}), floor or {}
+    width = 2 + max(map(len, [*measurement.values, *card]))
+    lines = [f"{'':{width}}  {'value':>10}{'  ' + 'floor'.rjust(10) if floor else ''}"]
+    for name, value in measurement.values.items():
+        cell = f"  {floor[name]:10.4g}" if name in floor else ""
+        lines.append(f"{with_arrow(name, better):{width}}  {value:10.4g}{cell}")
     return "\n".join([*lines, *(f"  {name:{width}}  {format_field(value)}" for name, value in card.items())])
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from zerosum.commands.threads import prepare_threads
-from zerosum.errors import UserError, make_record_printable
+from zerosum.errors import UserError, is_out_of_memory, make_record_printable
 from zerosum.experiment.compose import hydra_errors_as_user_errors, new_folder
 from zerosum.files import suggest_remedy
 from zerosum.runs.folder import make_folder
@@ -61,19 +62,35 @@ def command(main: Callable[[], object]) -> Callable[[], None]:
 def errors_as_sentences(config_name: str = "config") -> Iterator[None]:
     """Print errors of the user, of Hydra and of files as one message and end the program with status 1."""
     try:
-        with hydra_errors_as_user_errors(config_name):
+        with hydra_errors_as_user_errors(config_name, typed_words()):
             yield
     except UserError as error:
         stop(str(error))
     except KeyboardInterrupt:
         print("Interrupted before there was anything to save.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        stop(
+            "there is not enough memory: choose a smaller training.batch_size, more training.accumulate, a smaller"
+            " model or image, or fewer samples"
+        )
     except (OSError, ValueError) as error:
         # logging.config wraps the error of a log file in a ValueError.
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError) or cause.filename is None:
             raise
         stop(f"{cause.filename}: {cause.strerror}; {suggest_remedy(cause)}")
+
+
+def typed_words() -> list[str]:
+    """The overrides of the command line; a folder of one's own configs as Hydra's search path."""
+    words = sys.argv[1:]
+    folders = [after for word, after in pairwise(words) if word in ("--config-dir", "-cd")]
+    folders += [word.partition("=")[2] for word in words if word.startswith("--config-dir=")]
+    search = [f"hydra.searchpath=[{','.join(f'file://{Path(folder).absolute()}' for folder in folders)}]"]
+    return [word for word in words if "=" in word and not word.startswith("-")] + (search if folders else [])
 
 
 def stop(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Sweeps: one table and one chart over all jobs, and a check of what a job may start."""
+"""Sweeps: one table and one chart over all jobs, the sweeper's direction, and a check of what a job may start."""
 
 import os
 from contextlib import suppress
@@ -7,27 +7,46 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from hydra.utils import get_class
+from omegaconf import DictConfig, read_write
 
-from zerosum.errors import UserError
-from zerosum.report.compare import write_comparison
+from zerosum.commands.messages import stop
+from zerosum.errors import UserError, did_you_mean
+
+DIRECTIONS = {"lower": "minimize", "higher": "maximize"}
+"""The sweeper's word for the better direction of a value"""
 
 
 class SweepTable(Callback):
     """Writes table.md and table.png after each job of a sweep, as `python compare.py` does, and prints them at its end.
 
-    Rows are named by the values of `names`, config keys with dots; `value` is the one that the chart shows, by default
-    the first one measured.
+    Rows are named by the values of `names`, config keys with dots, by default the settings that differ; `value` is the
+    one that the chart shows, by default the first one measured. A sweeper that optimizes `objective` is told the
+    direction in which that value is better.
     """
 
-    def __init__(self, names: list[str], title: str, value: str | None = None) -> None:
-        self.names = list(names)
+    def __init__(self, names: list[str] | None = None, title: str = "Sweep", value: str | None = None) -> None:
+        self.names = None if names is None else list(names)
         self.title = title
         self.value = value
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Set the sweeper's direction; Hydra would log an exception and go on, so an error ends the program here."""
+        sweeper = config.hydra.sweeper
+        if not config.get("objective") or "direction" not in sweeper:
+            return
+        try:
+            direction = direction_of(config)
+        except UserError as error:
+            stop(str(error))
+        with read_write(config):
+            sweeper.direction = direction
+        print(f"objective={config.objective}: the sweeper will {direction} it")
+
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write after every job, because Hydra does not call `on_multirun_end` if one failed; only rank 0 writes."""
-        if os.environ.get("LOCAL_RANK", "0") != "0":
+        if config.hydra.get("mode") is RunMode.RUN or os.environ.get("LOCAL_RANK", "0") != "0":
             return
         with suppress(UserError):
             self.write(config)
@@ -47,8 +66,25 @@ class SweepTable(Callback):
 
     def write(self, config: DictConfig) -> str:
         """Write table and chart; returns the table and both paths."""
+        from zerosum.report.compare import write_comparison  # single runs need not wait for its imports
+
         path = self.path(config)
         return write_comparison([path.parent], path, self.title, self.names, self.value)
+
+
+def direction_of(config: DictConfig) -> str:
+    """minimize or maximize, by the metric that measures the objective; UserError if none does, or another is typed."""
+    metrics: list[Any] = [get_class(node._target_) for node in config.metrics.values()]
+    better = {name: way for metric in metrics for name, way in metric.better.items()}
+    objective = config.objective
+    if objective not in better:
+        near = did_you_mean(objective, better)
+        raise UserError(f"objective={objective} is not measured: choose one of {', '.join(better)}.{near}")
+    direction = DIRECTIONS[better[objective]]
+    typed = [override for override in config.hydra.overrides.hydra if override.startswith("hydra.sweeper.direction=")]
+    if typed and direction not in typed[-1]:
+        raise UserError(f"{typed[-1]}: {better[objective]} {objective} is better, so leave it out or {direction}")
+    return direction
 
 
 def refuse_processes(trainer: DictConfig) -> None:

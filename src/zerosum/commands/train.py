@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.commands.sweeps import refuse_processes
 from zerosum.experiment.compose import CONF
+from zerosum.experiment.settings import check_first
 
 
 @command
@@ -27,6 +28,8 @@ def main(config: DictConfig) -> float | None:
 
 def run(config: DictConfig, overrides: list[str]) -> float | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
+    if config.resume is None:
+        check_first(config)
     from zerosum.runs.start import start
 
     outcome = start(config, overrides)

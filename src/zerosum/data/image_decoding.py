@@ -81,7 +81,12 @@ def decode(path: Path, options: ResizeOptions) -> np.ndarray:
     with Image.open(path, formats=FORMATS) as image:
         image.draft(None, (2 * side, 2 * side))  # JPEG alone can decode smaller: here no smaller than twice `side`
         ImageOps.exif_transpose(image, in_place=True)
-        opaque = remove_transparency(image, options)
+        return to_array(image, options)
+
+
+def to_array(image: Image.Image, options: ResizeOptions) -> np.ndarray:
+    """(resolution, resolution, channels) uint8 of an opened image of any size and mode."""
+    side, opaque = options.resolution, remove_transparency(image, options)
     box = kept_box(opaque.size, options.fit)
     resized = opaque.resize((side, side), Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     return np.asarray(resized).reshape(side, side, options.channels)

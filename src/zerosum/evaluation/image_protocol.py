@@ -15,6 +15,7 @@ from zerosum.evaluation.protocol import (
     Extrapolating,
     Metric,
     UnmeasurableError,
+    better_directions,
     check_metrics,
     describe_selection,
     measure_each,
@@ -26,6 +27,7 @@ from zerosum.pixels import to_uint8
 from zerosum.sampling import Model
 
 CPU = torch.device("cpu")
+VECTORS = "vectors"
 MOST_SAMPLES = 10_000_000
 """Largest number of samples that a protocol may ask for"""
 
@@ -62,7 +64,11 @@ class ImageProtocol:
         self.seed = seed
         self.batch_size = batch_size
         self.with_floor = floor
-        self.left_out: dict[str, str] = {}
+        self.left_out = metrics_of_other_kinds(features, metrics)
+        self.measured = {name: metric for name, metric in metrics.items() if name not in self.left_out}
+        self.better = better_directions(self.measured)
+        if not self.measured:
+            raise UserError(f"nothing can be measured: {'; '.join(self.left_out.values())}")
         self.floor_left_out: dict[str, str] = {}
 
     def prepare(self, dataset: ImageDataset, device: torch.device = CPU) -> None:
@@ -85,7 +91,7 @@ class ImageProtocol:
     @torch.inference_mode()
     def measure_features(self, fake: FeatureSet) -> dict[str, float]:
         """Values of all metrics of the samples' features."""
-        return measure_some(self.metrics, self.left_out, self.reference, fake)
+        return measure_some(self.measured, self.left_out, self.reference, fake)
 
     def compute_features(self, model: Model) -> FeatureSet:
         """Features of the samples, in the order of their seeds, on every rank."""
@@ -123,7 +129,7 @@ class ImageProtocol:
         other = self.floor_split
         if other is None:
             return None
-        measurable = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
+        measurable = {name: metric for name, metric in self.measured.items() if metric.has_floor}
         floors = {name: partial(self.measure_floor, metric) for name, metric in measurable.items()}
         return measure_each(floors, self.floor_left_out, self.reference.draw(other, self.n_fake, self.seed)) or None
 
@@ -158,16 +164,16 @@ class ImageProtocol:
             "rounding": "uint8, to nearest",
             "sample_seed": self.seed,
         }
-        for metric in self.metrics.values():
+        for metric in self.measured.values():
             card.update(metric.describe())
         size = self.features.network.num_features
-        if min(card["n_fake"], card["n_real"]) <= size:
+        if kind_of(self.features) == VECTORS and min(card["n_fake"], card["n_real"]) <= size:
             card["warning"] = f"no more images than features ({size}) on a side: FID is biased and only ranks models"
         return card
 
     def notes(self) -> dict[str, Any]:
-        """Hash of the real features, images behind the floor, and reasons for what was left out."""
-        notes: dict[str, Any] = {"reference_hash": self.reference.hash}
+        """Better directions, hash of the real features, images behind the floor, and reasons for what was left out."""
+        notes: dict[str, Any] = {"better": dict(self.better), "reference_hash": self.reference.hash}
         if self.floor_split is not None:
             notes["floor_split"] = self.floor_split
             notes["floor_images"] = min(self.n_fake, len(self.reference.load(self.floor_split).features))
@@ -176,4 +182,20 @@ class ImageProtocol:
 
     def describe_selection(self) -> str:
         """By the first metric."""
-        return describe_selection(self.metrics, f"the split {self.split}")
+        return describe_selection(self.measured, f"the split {self.split}")
+
+
+def kind_of(part: Features | Metric) -> str:
+    """What features give and what a metric compares: one vector an image, unless its `kind` says otherwise."""
+    return getattr(part, "kind", VECTORS)
+
+
+def metrics_of_other_kinds(features: Features, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """The reason why each metric that these features are not for is left out."""
+    given = kind_of(features)
+    return {
+        name: f"{name} compares {kind_of(metric)} and these features are {given}: choose other features, or other"
+        " metrics (features=patches goes with metrics=sliced_wasserstein)"
+        for name, metric in metrics.items()
+        if kind_of(metric) != given
+    }

@@ -30,6 +30,10 @@ LARGEST_INTEGER = 2**63
 """Larger numbers are no counts and take long to print"""
 
 
+ARROWS = {"lower": "↓", "higher": "↑"}
+"""Which way a value is better"""
+
+
 @dataclass(frozen=True)
 class Card:
     """Describes a measurement. Two values are comparable if, and only if, their `protocol` is equal."""
@@ -37,7 +41,8 @@ class Card:
     protocol: dict[str, Any]
     """Samples, split, features, resize, rounding, seeds of samples, weights"""
     run: dict[str, Any] = field(default_factory=dict)
-    """Images seen, seed, checkpoint, seconds, hash of the real features, images behind the floor, metrics left out"""
+    """Images seen, seed, checkpoint, seconds, better directions of values, hash of the real features, images behind
+    the floor, metrics left out"""
     code: dict[str, Any] = field(default_factory=dict)
     """Commit and versions"""
 
@@ -95,6 +100,11 @@ class Record:
     def last(self) -> Measurement:
         """The latest measurement."""
         return self.history[-1]
+
+
+def with_arrow(name: str, better: Mapping[str, str]) -> str:
+    """'fid ↓' of a value with a better direction, else the name alone."""
+    return f"{name} {ARROWS[better[name]]}" if better.get(name) in ARROWS else name
 
 
 class Measurable(Protocol):

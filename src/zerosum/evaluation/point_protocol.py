@@ -11,6 +11,7 @@ from zerosum.distributed import on_rank_zero
 from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.protocol import (
     PointMetric,
+    better_directions,
     check_metrics,
     describe_selection,
     measure_each,
@@ -29,6 +30,7 @@ class PointProtocol:
         check_metrics(metrics)
         self.name = name
         self.metrics = metrics
+        self.better = better_directions(metrics)
         self.n_fake = n_fake
         self.seed = seed
         self.left_out: dict[str, str] = {}
@@ -75,8 +77,8 @@ class PointProtocol:
         }
 
     def notes(self) -> dict[str, Any]:
-        """Reasons for metrics that were left out."""
-        return {"left_out": dict(self.left_out)} if self.left_out else {}
+        """Better directions, and reasons for metrics that were left out."""
+        return {"better": dict(self.better), **({"left_out": dict(self.left_out)} if self.left_out else {})}
 
     def describe_selection(self) -> str:
         """By the first metric."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import torch
 
 from zerosum.data.dataset import Dataset
-from zerosum.errors import DivergedError, UnmeasurableError, UserError
+from zerosum.errors import DivergedError, UnmeasurableError, UserError, check_has
 from zerosum.sampling import Model
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class EvaluationProtocol(Protocol):
 
     left_out: dict[str, str]
     """The reason for each metric that could not be measured"""
+    better: dict[str, Direction]
+    """The better direction of every value that has one"""
 
     def prepare(self, dataset: Dataset, device: torch.device) -> None:
         """Compute on `device`, or load, all that does not depend on the model; UserError if that is impossible."""
@@ -45,7 +47,7 @@ class EvaluationProtocol(Protocol):
         ...
 
     def notes(self) -> dict[str, Any]:
-        """Further facts for the card, which do not decide that: hash of the real features, images behind the floor."""
+        """Further facts for the card, which do not decide that: better directions, hash of the real features ..."""
         ...
 
     def describe_selection(self) -> str:
@@ -91,10 +93,17 @@ class PointMetric(AnyMetric, Protocol):
         ...
 
 
+def better_directions(metrics: Mapping[str, AnyMetric]) -> dict[str, Direction]:
+    """The better direction of every value that has one."""
+    return {name: way for metric in metrics.values() for name, way in metric.better.items()}
+
+
 def check_metrics(metrics: Mapping[str, AnyMetric]) -> None:
     """UserError if there is no metric."""
     if not metrics:
         raise UserError("metrics: name at least one, such as metrics=fid, or measure nothing: ~callbacks.evaluate")
+    for name, metric in metrics.items():
+        check_has(metric, f"metrics.{name}", "better", "has_floor", "describe")
 
 
 def measure_each(

@@ -7,16 +7,19 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 
 from zerosum.data.dataset import Dataset
-from zerosum.errors import UserError, one_line
+from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory, one_line
 from zerosum.experiment.settings import Run, is_gan
 from zerosum.gan.compatibility import check_compatible
-from zerosum.gan.gan import GAN, Game, Optimizers
+from zerosum.gan.game import Game
+from zerosum.gan.gan import GAN, Optimizers
+from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.data_module import TrainingData
-from zerosum.training.module import GenerativeModule, TrainingSettings
+from zerosum.training.module import GenerativeModule
+from zerosum.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ def make(node: Any, **further: Any) -> Any:
     try:
         return instantiate(node, _convert_="all", **further)
     except InstantiationException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
+        if isinstance(error.__cause__, UserError) or is_out_of_memory(error.__cause__):
+            raise error.__cause__ from None  # type: ignore[misc]
         raise UserError(one_line(error)) from error
 
 
@@ -72,6 +75,36 @@ def check_optimizers(module: GenerativeModule) -> None:
         raise UserError(f"optimizer: {one_line(error)}; choose other options") from error
 
 
+def check_dataset(dataset: Any) -> None:
+    """UserError if it is no dataset of zerosum; Datasets of torch have an adapter."""
+    if hasattr(dataset, "__getitem__") and not hasattr(dataset, "stream"):
+        raise UserError(
+            f"dataset: {type(dataset).__name__} is a torch Dataset: set dataset._target_="
+            "zerosum.data.torch_dataset.TorchDataset and name yours in dataset.train, as docs/extending.md shows"
+        )
+    check_has(dataset, "dataset", "sample_shape", "num_classes", "samples_to_draw", "name", "prepare", "stream", "draw")
+
+
+def refuse_other_budgets(trainer: dict[str, Any]) -> None:
+    """UserError at a budget in epochs or steps, or at a GPU that is not there."""
+    for name, ours in (("max_epochs", -1), ("max_steps", None)):
+        if trainer.get(name, ours) not in (ours, None):
+            raise UserError(f"trainer.{name}={trainer[name]}: the budget is in real images: set run.images=...")
+    if trainer.get("accelerator") in ("gpu", "cuda") and not (torch.cuda.is_available() or torch.mps.is_available()):
+        raise UserError("trainer.accelerator=gpu: torch finds no GPU: take trainer=auto, or trainer=cpu")
+
+
+def check_objective(objective: str | None, callbacks: list[Callback]) -> None:
+    """UserError if the value that a sweeper asks for is not measured, or has no better direction."""
+    if objective is None:
+        return
+    better = [callback.protocol.better for callback in callbacks if isinstance(callback, Evaluate)]
+    known = [name for directions in better for name in directions]
+    if objective not in known:
+        choice = f"choose one of {', '.join(known)}" if known else "nothing is, without callbacks.evaluate"
+        raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(objective, known)}")
+
+
 def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
     """The players, their loss and the rules of the game."""
     game, training = Game(**config["game"]), TrainingSettings(**config["training"])
@@ -83,10 +116,13 @@ def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
     generator = make(config["model"]["generator"])(sample_shape=sample_shape)
     packed_shape = (game.pack * sample_shape[0], *sample_shape[1:])
     discriminator = make(config["model"]["discriminator"])(sample_shape=packed_shape)
+    loss = make(config["loss"])
+    check_has(generator, "model.generator", "latent_dim", "forward")
+    check_has(loss, "loss", "paired", "zero_separates", "discriminator", "generator")
     gan = GAN(
         generator,
         discriminator,
-        make(config["loss"]),
+        loss,
         Optimizers(make(config["optimizer"]["discriminator"]), make(config["optimizer"]["generator"])),
         make_each(config["regularizer"]),
         make(config["augment"]) if config["augment"] else None,
@@ -103,10 +139,13 @@ def build(config: dict[str, Any]) -> Experiment:
     """Everything, from a config that `validate` has checked."""
     run, training = Run(**config["run"]), TrainingSettings(**config["training"])
     dataset: Dataset = make(config["dataset"])
+    check_dataset(dataset)
     module = build_module(config, dataset.sample_shape)
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
+    refuse_other_budgets(config["trainer"])
     callbacks = list(make_each(config["callbacks"]).values())
+    check_objective(config["objective"], callbacks)
     trainer = make(
         config["trainer"],
         max_steps=math.ceil(run.images / (training.batch_size * module.batches_per_step)),

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +30,9 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     if config_dir is not None and not Path(config_dir).is_dir():
         raise UserError(f"config_dir={config_dir}: there is no such folder")
     search = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
-    with hydra_errors_as_user_errors(), initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra_compose("config", [*search, *overrides], return_hydra_config=True)
+    typed = [*search, *overrides]
+    with hydra_errors_as_user_errors("config", typed), initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra_compose("config", typed, return_hydra_config=True)
     groups = {name: option for name, option in config.hydra.runtime.choices.items() if not name.startswith("hydra/")}
     with open_dict(config):
         del config["hydra"]
@@ -39,7 +40,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     run = OmegaConf.to_container(config.run, resolve=False)
     assert isinstance(run, dict)
     if "${words:" in str(run["name"]):
-        config.run.name = join_words(*(groups[group] for group in ("dataset", "model", "loss")))
+        config.run.name = join_words(*(groups[group] for group in ("dataset", "model", "loss")), f"seed{config.seed}")
     if "${hydra:" in str(run["folder"]):
         resumed = {None: new_folder(config.run.name), "auto": f"outputs/{config.run.name}"}
         config.run.folder = resumed.get(config.resume, config.resume)
@@ -51,7 +52,14 @@ def join_words(*words: object) -> str:
     return "_".join(str(word) for word in words if word is not None)
 
 
+def own_options(name: str) -> str:
+    """The options that stand in conf/<name>.yaml itself, with their comments, for --help."""
+    blocks = re.split(r"\n(?=\S)", (CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    return "\n".join(block.rstrip() for block in blocks if not block.startswith(("defaults:", "hydra:", "#")))
+
+
 OmegaConf.register_new_resolver("words", join_words, replace=True)
+OmegaConf.register_new_resolver("own_options", own_options, replace=True)
 
 
 def new_folder(name: str) -> str:
@@ -60,23 +68,27 @@ def new_folder(name: str) -> str:
 
 
 @contextmanager
-def hydra_errors_as_user_errors(config_name: str = "config") -> Iterator[None]:
-    """Raise Hydra's errors as UserErrors; options that exist are those of `config_name`."""
+def hydra_errors_as_user_errors(config_name: str = "config", overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Raise Hydra's errors as UserErrors; options that exist are those of `config_name` with the overrides' groups."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(describe_hydra_error(str(error), config_name)) from error
+        raise UserError(describe_hydra_error(str(error), config_name, overrides)) from error
     except ValueError as error:
         if "Config group override" not in str(error):
             raise
         raise UserError("a group is overridden twice, once by null: name the option once") from error
 
 
-def describe_hydra_error(message: str, config_name: str = "config") -> str:
+def describe_hydra_error(message: str, config_name: str = "config", overrides: Sequence[str] = ()) -> str:
     """Hydra's message on one line, with the nearest options where an option is unknown."""
     unknown = re.search(r"Could not override '([^']+)'", message)
     if unknown is not None:
-        return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], all_options(config_name))}"
+        return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], all_options(config_name, overrides))}"
+    empty = re.search(r"Missing mandatory value: (\S+)", message)
+    if empty is not None:
+        example = ", such as run=outputs/<run>" if empty[1] == "run" else ""
+        return f"{empty[1]} is missing: set {empty[1]}=...{example}"
     missing = re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", message)
     if missing is not None and (CONF / missing[1]).is_dir():
         options = sorted(path.stem for path in (CONF / missing[1]).glob("*.yaml"))
@@ -85,13 +97,19 @@ def describe_hydra_error(message: str, config_name: str = "config") -> str:
     return " ".join(message.split("Config search path")[0].split())
 
 
-def all_options(config_name: str) -> list[str]:
-    """Every key of a default config and, of training's, every group, as written on the command line."""
-    GlobalHydra.instance().clear()  # of the composition that failed
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        keys = dotted_keys(OmegaConf.to_container(hydra_compose(config_name), resolve=False))
+def all_options(config_name: str, overrides: Sequence[str] = ()) -> list[str]:
+    """Every key of a config with the groups that the overrides choose and, of training's, every group."""
     groups = [folder.name for folder in CONF.iterdir() if folder.is_dir()] if config_name == "config" else []
-    return keys + groups
+    chosen = [override for override in overrides if override.partition("=")[0] in (*groups, "hydra.searchpath")]
+    for choice in (chosen, []):
+        GlobalHydra.instance().clear()  # of the composition that failed
+        try:
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                keys = dotted_keys(OmegaConf.to_container(hydra_compose(config_name, choice), resolve=False))
+            return keys + groups
+        except (HydraException, OmegaConfBaseException):
+            continue
+    return groups
 
 
 def dotted_keys(node: object, prefix: str = "") -> list[str]:

@@ -51,6 +51,16 @@ def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
     return node
 
 
+def options_of(target: str, path: str) -> Collection[str] | None:
+    """Names that a target's node may have; None if it takes any."""
+    try:
+        parameters = inspect.signature(locate(target, path)).parameters
+    except (TypeError, ValueError):
+        return None
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return None if takes_any else {*parameters, *RESERVED}
+
+
 def locate(target: str, path: str) -> Any:
     """Import the class or function that a target names."""
     try:

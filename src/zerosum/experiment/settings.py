@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.errors import UserError, did_you_mean
-from zerosum.experiment.schema import check, check_node
+from zerosum.experiment.schema import check, check_node, locate, options_of
 
 GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
 GROUPS |= {"features", "protocol", "metrics", "trainer", "callbacks", "logger"}
@@ -20,8 +20,8 @@ OF_PLAYERS = ("loss", "regularizer", "generator_regularizer", "augment", "game")
 """Groups that only a GAN has"""
 SETTINGS = {
     "run": "zerosum.experiment.settings.Run",
-    "training": "zerosum.training.module.TrainingSettings",
-    "game": "zerosum.gan.gan.Game",
+    "training": "zerosum.training.settings.TrainingSettings",
+    "game": "zerosum.gan.game.Game",
 }
 """Groups that are checked against a constructor that their YAML need not name"""
 INT64 = 2**63
@@ -40,6 +40,21 @@ class Run:
             raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
 
 
+def check_first(config: DictConfig) -> None:
+    """UserError at a wrong value among settings that need no torch to be checked, which takes seconds to import."""
+    for name, target in SETTINGS.items():
+        node = OmegaConf.to_container(config[name], resolve=True)
+        typed = check_node({**node, "_target_": target}, name)  # type: ignore[dict-item]
+        locate(typed.pop("_target_"), name)(**typed)
+    check_seed(config.seed)
+
+
+def check_seed(seed: Any) -> None:
+    """UserError unless it is a whole number of at most 63 bits."""
+    if not isinstance(seed, int) or not 0 <= seed < INT64:
+        raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
+
+
 def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
     """The config resolved and checked against every constructor, as plain lists and dictionaries."""
     try:
@@ -48,6 +63,7 @@ def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
         raise UserError(str(error).splitlines()[0]) from error
     assert isinstance(node, dict)
     refuse_unused(OmegaConf.to_container(OmegaConf.create(config), resolve=False))  # type: ignore[arg-type]
+    drop_options_of_replaced(node)  # type: ignore[arg-type]
     for key in node.keys() - KEYS:
         raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
     check_parts(node)  # type: ignore[arg-type]
@@ -57,9 +73,7 @@ def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
     for name, target in SETTINGS.items():
         typed[name] = check_node({**settings[name], "_target_": target}, name)
         del typed[name]["_target_"]
-    seed = typed.get("seed")
-    if not isinstance(seed, int) or not 0 <= seed < INT64:
-        raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
+    check_seed(typed.get("seed"))
     return typed
 
 
@@ -77,6 +91,22 @@ def refuse_unused(node: dict[str, Any]) -> None:
         if "_target_" not in entries and not isinstance(entries.get(key, {}), dict) and not refers:
             near = did_you_mean(key, [str(other) for other in entries if other != key])
             raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
+
+
+def drop_options_of_replaced(node: dict[str, Any]) -> None:
+    """Where the command line names another class, as loss._target_=..., forget options of the old one.
+
+    Options that the command line sets stay, and are checked.
+    """
+    typed = [override.lstrip("+").partition("=")[0] for override in typed_overrides(node)]
+    for path in [name.removesuffix("._target_") for name in typed if name.endswith("._target_")]:
+        part: Any = node
+        for key in path.split("."):
+            part = part.get(key) if isinstance(part, dict) else None
+        if isinstance(part, dict):
+            known = options_of(part["_target_"], path)
+            for key in [key for key in part if known is not None and key not in known and f"{path}.{key}" not in typed]:
+                del part[key]
 
 
 def typed_overrides(node: dict[str, Any]) -> list[str]:
@@ -103,7 +133,7 @@ def check_parts(node: dict[str, Any]) -> None:
         for name in ("model", "optimizer"):
             parts |= {f"{name}.{player}": group(node, name).get(player) for player in ("discriminator", "generator")}
     else:
-        refuse_parts_of_players(node)
+        leave_out_parts_of_players(node)
         optimizer = group(node, "optimizer")
         several = {f"optimizer.{name}": part for name, part in optimizer.items()}
         parts |= {"optimizer": optimizer} if "_target_" in optimizer else several
@@ -115,13 +145,15 @@ def check_parts(node: dict[str, Any]) -> None:
             raise UserError(f"{path} is missing or names no class: choose one, as in conf/{path.partition('.')[0]}")
 
 
-def refuse_parts_of_players(node: dict[str, Any]) -> None:
-    """UserError if a model without a discriminator is given parts of a game."""
-    game = {name: value for name, value in (node.get("game") or {}).items() if value not in (0, 1)}  # the defaults
-    found = next((name for name in OF_PLAYERS if (game if name == "game" else node.get(name))), None)
-    if found is not None:
-        model = node["model"]["_target_"].rpartition(".")[2]
-        raise UserError(f"{found}: {model} has no discriminator, so it has no {found}; leave {found}=... out")
+def leave_out_parts_of_players(node: dict[str, Any]) -> None:
+    """Empty the parts of a game, which a model without a discriminator has not; UserError if one was typed."""
+    model = node["model"]["_target_"].rpartition(".")[2]
+    for override in typed_overrides(node):
+        name, _, value = override.lstrip("+").partition("=")
+        found = name.partition(".")[0]
+        if found in OF_PLAYERS and value not in ("none", "null"):
+            raise UserError(f"{found}: {model} has no discriminator, so it has no {found}; leave {override} out")
+    node.update(dict.fromkeys(OF_PLAYERS))
 
 
 def group(node: dict[str, Any], name: str) -> dict[str, Any]:

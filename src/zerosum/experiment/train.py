@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from zerosum.distributed import lost_ranks_as_user_errors
 from zerosum.evaluation.measurement import format_values
 from zerosum.experiment.build import Experiment, build
 from zerosum.experiment.settings import validate
@@ -17,9 +18,9 @@ from zerosum.training.callbacks.evaluate import Evaluate, evaluation_of
 from zerosum.training.callbacks.interrupt import GracefulStop
 from zerosum.training.callbacks.schedule import is_finished
 from zerosum.training.lock import hold
-from zerosum.training.module import TrainingSettings
 from zerosum.training.process import prepare_process, silence_libraries, silence_worker
 from zerosum.training.rollback import with_rollbacks
+from zerosum.training.settings import TrainingSettings
 
 log = logging.getLogger("zerosum")
 
@@ -68,7 +69,8 @@ def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) 
     for logger in trainer.loggers:
         logger.log_hyperparams({**typed, "images_per_step": images_per_step})
     started = time.perf_counter()
-    trainer.fit(experiment.module, datamodule=experiment.data, ckpt_path=checkpoint, weights_only=True)
+    with lost_ranks_as_user_errors():
+        trainer.fit(experiment.module, datamodule=experiment.data, ckpt_path=checkpoint, weights_only=True)
     evaluate = evaluation_of(trainer)
     summarize(experiment, evaluate, time.perf_counter() - started)
     stops = [callback for callback in trainer.callbacks if isinstance(callback, GracefulStop)]  # type: ignore[attr-defined]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -15,6 +14,7 @@ from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
 from zerosum.gan.augment import Augmentation
 from zerosum.gan.draws import BatchDraws
+from zerosum.gan.game import Game
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Regularizer, ScoredBatch
 from zerosum.gan.unrolled import Weights, unrolled, weights_with_cloned_buffers
@@ -32,24 +32,6 @@ class Optimizers(NamedTuple):
 
     discriminator: Callable[[Iterable[nn.Parameter]], Optimizer]
     generator: Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-@dataclass(frozen=True)
-class Game:
-    """The rules of the two players.
-
-    `critic_steps` is Algorithm 1's k, the steps of D for each step of G. `pack` is how many samples D sees as one
-    (PacGAN, Lin et al. 2018). `unroll` is how many steps of D the generator looks ahead (Metz et al. 2017).
-    """
-
-    critic_steps: int = 1
-    pack: int = 1
-    unroll: int = 0
-
-    def __post_init__(self) -> None:
-        for name, smallest in (("critic_steps", 1), ("pack", 1), ("unroll", 0)):
-            if getattr(self, name) < smallest:
-                raise UserError(f"game.{name}={getattr(self, name)}: the smallest value is {smallest}")
 
 
 class GAN(GenerativeModule):

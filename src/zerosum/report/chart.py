@@ -46,7 +46,9 @@ def make_figure(curves: list[Curve], value: str, floor: float | None, explanatio
     figure = Figure(figsize=(WIDTH, height), dpi=120)
     left, right = figure.subplots(1, 2, sharey=True)
     figure.subplots_adjust(0.075, below / height, 0.985, 1 - above / height, wspace=0.05)
-    figure.text(0.075, 1 - 0.12 / height, f"{value} over training", fontsize=14, weight="bold", va="top")
+    figure.text(
+        0.075, 1 - 0.12 / height, f"{value.partition(' (')[0]} over training", fontsize=14, weight="bold", va="top"
+    )
     figure.text(0.075, 1 - 0.4 / height, "\n".join(map(escape, subtitle)), fontsize=8, color="#555555", va="top")
     draw_panel(left, curves, "images", floor)
     draw_panel(right, curves, "minutes", floor)

@@ -9,10 +9,12 @@ from zerosum.errors import UserError, did_you_mean, printable
 from zerosum.files import save_whole
 from zerosum.report.curves import make_curves
 from zerosum.report.grouping import group_by_setting
-from zerosum.report.measured_runs import MeasuredRun, is_run, read_runs, shared_protocol
+from zerosum.report.measured_runs import MeasuredRun, better_directions, is_run, read_runs, shared_protocol
 from zerosum.report.table import collect_notes, finite_values, format_protocol, format_table, value_names
 
-MEANING = "Mean (lowest to highest) over seeds; `best` is the step that best.ckpt was chosen at."
+MEANING = (
+    "Mean (lowest to highest) over seeds; `best` is the step that best.ckpt was chosen at; ↓ lower is better, ↑ higher."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> str:
@@ -52,7 +54,9 @@ def write_comparison(
     paragraphs: list[str | list[str]] = [meaning, format_table(settings), *common, *collect_notes(runs, failed), image]
     text = to_markdown(title, paragraphs)
     explanation = " ".join([*common, f"Measured by: {format_protocol(readable)}."])
-    save_chart(chart, make_curves(settings, value), value, mean_floor(runs, value), explanation)
+    way = better_directions(runs).get(value)
+    label = f"{value} ({way} is better)" if way else value
+    save_chart(chart, make_curves(settings, value), label, mean_floor(runs, value), explanation)
     save_whole(output, lambda partial: partial.write_text(f"{text}\n", encoding="utf-8"))
     return f"{text}\n\nwritten to {printable(str(output))} and {printable(str(chart))}"
 

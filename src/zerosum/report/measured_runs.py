@@ -168,6 +168,12 @@ def check_command(command: Any) -> None:
         raise ValueError("its command has no list of overrides and choices")
 
 
+def better_directions(runs: list[MeasuredRun]) -> dict[str, str]:
+    """The better direction of each value, as the cards say; cards of earlier versions say nothing."""
+    cards = [measurement.card.run.get("better") for run in runs for measurement in run.measurements]
+    return {name: way for better in cards if isinstance(better, dict) for name, way in better.items()}
+
+
 def shared_protocol(runs: list[MeasuredRun]) -> dict[str, Any]:
     """The protocol of every measurement of every run; a UserError that says what differs, and where, if not equal."""
     first = runs[0]
@@ -187,4 +193,9 @@ def explain_difference(first: Path, second: Path, expected: dict[str, Any], foun
     if first == second:
         return f"{first} was measured in two ways during training: {fields}: leave it out, or train it again"
     remedy = "measure them alike by evaluate with protocol=... (into evaluation_best.json), or compare them apart"
+    if "features_hash" in names and one.get("features") == other.get("features"):
+        remedy = (
+            "each machine trained a feature network of its own: copy the classifier-*.pt of one into the cache/ of the"
+            " other's dataset.root and measure its runs again by evaluate"
+        )
     return f"{first} and {second} were measured differently: {fields}: {remedy}"

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from zerosum.evaluation.measurement import with_arrow
 from zerosum.experiment.settings import flatten
 from zerosum.report.grouping import Setting
-from zerosum.report.measured_runs import MeasuredRun
+from zerosum.report.measured_runs import MeasuredRun, better_directions
 
 STEPS = ("best", "last")
 BLANK = "–"
@@ -28,7 +29,8 @@ def format_table(settings: list[Setting]) -> list[str]:
     if floors:
         ranges = [format_range([floor.get(name) for floor in floors]) for name in names]
         rows.append(["floor", "", "", *ranges, "", ""])
-    head = ["setting", "seeds", "step", *names, "images", "minutes"]
+    better = better_directions(runs)
+    head = ["setting", "seeds", "step", *(with_arrow(name, better) for name in names), "images", "minutes"]
     rule = ["---"] * 3 + ["---:"] * (len(names) + 2)
     return [f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]]
 

@@ -1,8 +1,8 @@
 """The contract of every model that trains: a clock, a moving average, and the results of each step."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning import LightningModule
@@ -11,48 +11,10 @@ from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch
 from zerosum.distributed import rank_and_world_size
-from zerosum.errors import UserError
 from zerosum.randomness import reseed
 from zerosum.training import optimization
 from zerosum.training.ema import ExponentialMovingAverage
-
-SMALLEST = {"batch_size": 1, "accumulate": 1, "rollbacks": 0}
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How any model is trained.
-
-    `batch_size` is the global batch, over all devices; it passes through the networks in `accumulate` equal parts.
-    Gradients longer than the norm `clip` are scaled down to it. At a NaN or infinite loss, `on_nan` says whether to
-    stop, or to roll back to the last checkpoint with half the learning rates, at most `rollbacks` times.
-    `ema_half_life` is in images; it is at most `ema_ramp_up` times the images seen.
-    """
-
-    batch_size: int = 64
-    accumulate: int = 1
-    clip: float | None = None
-    on_nan: Literal["stop", "rollback"] = "stop"
-    rollbacks: int = 3
-    ema_half_life: float = 10_000.0
-    ema_ramp_up: float | None = 0.05
-
-    def __post_init__(self) -> None:
-        for name, smallest in SMALLEST.items():
-            if getattr(self, name) < smallest:
-                raise UserError(f"training.{name}={getattr(self, name)}: the smallest value is {smallest}")
-        if self.batch_size % self.accumulate:
-            raise UserError(
-                f"training.accumulate={self.accumulate} does not divide training.batch_size={self.batch_size}:"
-                " choose numbers that do"
-            )
-        if self.clip is not None and not self.clip > 0:
-            raise UserError(f"training.clip={self.clip}: choose a norm greater than 0, or null for no clipping")
-        if not self.ema_half_life >= 0 or not (self.ema_ramp_up is None or self.ema_ramp_up >= 0):
-            raise UserError(
-                f"training.ema_half_life={self.ema_half_life} training.ema_ramp_up={self.ema_ramp_up}: choose numbers"
-                " of 0 or more"
-            )
+from zerosum.training.settings import TrainingSettings
 
 
 class StepResult(NamedTuple):
@@ -81,6 +43,8 @@ class GenerativeModule(LightningModule):
     optimizer_names: ClassVar[tuple[str, ...]] = ("model",)
     """In the order of `configure_optimizers`"""
     last_step: StepResult
+    seconds_trained: float
+    """Time of this process in steps and their data, without callbacks"""
 
     def __init__(self, network: nn.Module, training: TrainingSettings | None = None, seed: int = 0) -> None:
         super().__init__()
@@ -91,6 +55,8 @@ class GenerativeModule(LightningModule):
         )
         self.seed = seed
         self.images_seen = 0
+        self.seconds_trained = 0.0
+        self._resumed_at = 0.0
 
     @property
     def batch_multiple(self) -> int:
@@ -132,6 +98,15 @@ class GenerativeModule(LightningModule):
         self.images_seen += images
         self.ema.update(network, images, self.images_seen)
         self.last_step = StepResult(losses, metrics, samples, images)
+        self.seconds_trained += time.perf_counter() - self._resumed_at
+
+    def on_train_start(self) -> None:
+        """Start the clock of `seconds_trained`."""
+        self._resumed_at = time.perf_counter()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Lightning calls this after the callbacks, whose evaluation and drawing are no training."""
+        self._resumed_at = time.perf_counter()
 
     def curves(self) -> dict[str, float]:
         """Values of the last step to log; reading them waits for the device."""

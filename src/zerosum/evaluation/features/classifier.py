@@ -2,9 +2,14 @@
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -16,6 +21,10 @@ from zerosum.pixels import from_uint8
 from zerosum.randomness import derive
 
 log = logging.getLogger("zerosum")
+
+SHIPPED = Path(__file__).parent / "weights"
+"""Weights for digits, MNIST and Fashion-MNIST, so that their values compare between machines; made by
+benchmarks/make_classifiers.py"""
 
 
 class Classifier(nn.Module):
@@ -59,10 +68,11 @@ class Classifier(nn.Module):
 
 
 class ClassifierFeatures:
-    """A small classifier of the dataset's own labels, trained on first use and cached.
+    """A small classifier of the dataset's own labels: shipped for some datasets, else trained on first use and cached.
 
-    It is trained on `steps` batches of 128 of the training split with Adam and a one-cycle learning rate. Data,
-    arguments and the number of CPU threads determine the weights. Values compare only if their features_hash is equal.
+    It is trained on `steps` batches of 128 of the training split with Adam and a one-cycle learning rate, in one
+    thread. Data, arguments and the machine's arithmetic determine the weights. Values compare only if their
+    features_hash is equal: give another machine the file in the cache.
     """
 
     resize = "none"
@@ -72,27 +82,37 @@ class ClassifierFeatures:
         self.seed = seed
 
     def prepare(self, dataset: ImageDataset) -> None:
-        """Train the classifier, or load it from the cache."""
+        """Load the classifier, shipped or from the cache, or train it."""
         if dataset.classes is None:
             raise UserError(
                 f"features=classifier needs labels and {dataset.name} has none: put each class into a sub-folder,"
-                " take features=inception, or measure nothing with ~callbacks.evaluate"
+                " take features=patches metrics=sliced_wasserstein, which needs none, or features=inception"
             )
         self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes))
-        key = derive(dataset.fingerprint("train"), self.steps, self.seed, repr(self.network))
-        path = dataset.cache / f"classifier-{key:016x}.pt"
-        made_of = {"classifier of": dataset.fingerprint("train")}
-        content = load_or_compute(path, made_of, lambda: self.fit(dataset), self.check)
+        key = self.key(dataset)
+        path = next(SHIPPED.glob(f"*-{key}.safetensors"), None)
+        if path is not None:
+            content = load_shipped(path)
+        else:
+            path = dataset.cache / f"classifier-{key}.pt"
+            made_of = {"classifier of": dataset.fingerprint("train")}
+            content = load_or_compute(path, made_of, lambda: self.fit(dataset), self.check)
         self.network.load_state_dict(content["weights"])
         self.network.eval().requires_grad_(False)
         self.accuracy: float = content["accuracy"]
         self.hash = hash_tensors(content["weights"])
         log.info("Classifier features: %.1f%% test accuracy (%s)", 100 * self.accuracy, path)
 
+    def key(self, dataset: ImageDataset) -> str:
+        """16 hexadecimal digits that stand for the training images, the network and how it is trained."""
+        shapes = {name: tuple(weight.shape) for name, weight in self.network.state_dict().items()}
+        return f"{derive(dataset.fingerprint('train'), self.steps, self.seed, str(shapes)):016x}"
+
     def fit(self, dataset: ImageDataset) -> dict[str, Any]:
         """Train the classifier; returns its weights and accuracy."""
         log.info("Training the classifier for the Frechet distance, once for this dataset ...")
-        accuracy = self.train(dataset)
+        with one_thread():
+            accuracy = self.train(dataset)
         return {"weights": self.network.state_dict(), "accuracy": accuracy}
 
     def check(self, content: dict[str, Any]) -> None:
@@ -115,7 +135,7 @@ class ClassifierFeatures:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes or ()))
-        stream = ShuffledImages(dataset.split("train"), self.seed, torch.device("cpu"), dataset.flip)
+        stream = ShuffledImages(dataset.split("train"), self.seed, torch.device("cpu"), flip=False)
         optimizer = torch.optim.Adam(self.network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=self.steps)
         for step in range(self.steps):
@@ -140,3 +160,21 @@ class ClassifierFeatures:
         """Share of the held-out split that is classified correctly."""
         guesses = [self.network.classify(from_uint8(images)).argmax(1) for images in dataset.batches("test", 512)]
         return float((torch.cat(guesses).numpy() == dataset.split("test").labels).mean())
+
+
+def load_shipped(path: Path) -> dict[str, Any]:
+    """Weights and test accuracy from a file of the package."""
+    with safe_open(path, "pt") as file:
+        accuracy = float(file.metadata()["accuracy"])
+    return {"weights": load_file(path), "accuracy": accuracy}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: sums over several depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -32,7 +32,11 @@ class FeatureNetwork(Protocol):
 
 
 class Features(Protocol):
-    """A feature extractor for the images of one dataset."""
+    """A feature extractor for the images of one dataset.
+
+    It gives one vector an image. One that gives anything else says so by a class attribute `kind`, and is used by the
+    metrics of that `kind` alone.
+    """
 
     resize: str
     """How images are brought to the network's size"""

@@ -1,22 +1,55 @@
-"""Logs losses and other values over training."""
+"""Logs losses, speed and what the optimizers do over training."""
 
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 
 from zerosum.training.callbacks.schedule import check_interval, is_due, log_metrics
 from zerosum.training.module import GenerativeModule
+from zerosum.training.optimization import parameters_of
 
 
 class Curves(Callback):
-    """Logs the module's `curves()`, such as losses, every `every` images."""
+    """Logs the module's `curves()`, such as losses, every `every` images.
+
+    With them go images_per_second, over the training since the last time and without evaluation, and of each optimizer
+    the learning_rate and the gradient_norm of the last step, after clipping.
+    """
 
     def __init__(self, every: int = 2_000) -> None:
         check_interval("curves", every)
         self.every = every
+        self.mark: tuple[int, float] | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if is_due(pl_module, self.every):
-            log_metrics(trainer, pl_module, pl_module.curves())
+            log_metrics(
+                trainer, pl_module, {**pl_module.curves(), **optimizer_curves(pl_module), **self.speed(pl_module)}
+            )
+
+    def speed(self, module: GenerativeModule) -> dict[str, float]:
+        """Images per second since the last call; nothing at the first one, which only sets the mark."""
+        images, seconds = self.mark or (0, 0.0)
+        self.mark = (module.images_seen, module.seconds_trained)
+        elapsed = module.seconds_trained - seconds
+        return {"images_per_second": (module.images_seen - images) / elapsed} if elapsed and seconds else {}
+
+
+def optimizer_curves(module: GenerativeModule) -> dict[str, float]:
+    """Learning rate and norm of the gradient of each optimizer; reading them waits for the device."""
+    curves = {}
+    for name, optimizer in optimizers_of(module).items():
+        gradients = [weight.grad for weight in parameters_of(optimizer) if weight.grad is not None]
+        curves[f"learning_rate/{name}"] = float(optimizer.param_groups[0]["lr"])
+        curves[f"gradient_norm/{name}"] = float(torch.nn.utils.get_total_norm(gradients))
+    return curves
+
+
+def optimizers_of(module: GenerativeModule) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers by their names."""
+    optimizers = module.trainer.optimizers
+    names = module.optimizer_names if len(module.optimizer_names) == len(optimizers) else range(len(optimizers))
+    return {str(name): optimizer for name, optimizer in zip(names, optimizers, strict=True)}

@@ -37,13 +37,13 @@ class DivergenceGuard(Callback):
     ) -> None:
         """Check losses, and samples if due; all processes do so at the same steps."""
         step, due = pl_module.last_step, is_due(pl_module, self.every)
-        bad = ~torch.stack(list(step.losses.values())).isfinite().all()
+        bad = ~sum(step.losses.values(), torch.zeros(())).isfinite()
         self.diverged = bad if self.diverged is None else self.diverged | bad
         waits = trainer.world_size > 1 or pl_module.device.type != "cpu"
         if waits and trainer.global_step % STEPS_BETWEEN_CHECKS and not due:
             return
-        flags = torch.stack([self.diverged, *([is_constant(step.samples)] if due else [])])
-        diverged, *constant = all_reduce_max(flags.to(torch.uint8)).bool().tolist()
+        flags = [self.diverged, *([is_constant(step.samples)] if due else [])]
+        diverged, *constant = in_any_process(flags) if trainer.world_size > 1 else map(bool, flags)
         if diverged:
             losses = ", ".join(f"loss_{name} is {float(loss):.3g}" for name, loss in step.losses.items())
             self.stop(trainer, pl_module, losses)
@@ -68,6 +68,11 @@ class DivergenceGuard(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.has_varied = bool(state_dict["has_varied"])
+
+
+def in_any_process(flags: list[Tensor]) -> list[bool]:
+    """Which flags are set in one process or more."""
+    return all_reduce_max(torch.stack(flags).to(torch.uint8)).bool().tolist()
 
 
 def is_constant(samples: Tensor) -> Tensor:

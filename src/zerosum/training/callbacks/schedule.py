@@ -42,6 +42,6 @@ def is_finished(trainer: "Trainer") -> bool:
 
 
 def log_metrics(trainer: "Trainer", module: "GenerativeModule", metrics: dict[str, float]) -> None:
-    """Log to every logger, against images seen."""
+    """Log to every logger, with the images seen; `step` is the step, as Lightning's own callbacks count."""
     for logger in trainer.loggers:
-        logger.log_metrics({"images": module.images_seen, **metrics}, step=module.images_seen)
+        logger.log_metrics({"images": module.images_seen, **metrics}, step=trainer.global_step)

@@ -1,0 +1,23 @@
+"""The rules of the two players: checked before torch is imported, so that a mistyped value is answered at once."""
+
+from dataclasses import dataclass
+
+from zerosum.errors import UserError
+
+
+@dataclass(frozen=True)
+class Game:
+    """The rules of the two players.
+
+    `critic_steps` is Algorithm 1's k, the steps of D for each step of G. `pack` is how many samples D sees as one
+    (PacGAN, Lin et al. 2018). `unroll` is how many steps of D the generator looks ahead (Metz et al. 2017).
+    """
+
+    critic_steps: int = 1
+    pack: int = 1
+    unroll: int = 0
+
+    def __post_init__(self) -> None:
+        for name, smallest in (("critic_steps", 1), ("pack", 1), ("unroll", 0)):
+            if getattr(self, name) < smallest:
+                raise UserError(f"game.{name}={getattr(self, name)}: the smallest value is {smallest}")
