@@ -1,8 +1,9 @@
-"""Put a finished run into the README: its figures as a table, its pictures beside real ones.
+"""Put a finished run into README.md or docs/start_here.md: its figures as a table, its pictures beside real ones.
 
     python docs/make_results.py digits outputs/<run>
 
-replaces the block that starts with `<!-- digits: ... -->` and writes docs/images/digits.png and digits.gif.
+replaces the block that starts with `<!-- digits: ... -->` and writes docs/images/digits.png, and digits.gif where the
+page links it.
 """
 
 import re
@@ -21,15 +22,16 @@ from zerosum.pixels import from_uint8
 from zerosum.runs.load import load, load_dataset
 
 ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/start_here.md")
 
 
 def table(record: Record) -> str:
     """Start, best, last and floor, and the card that they share."""
     rows = [("start", record.history[0]), ("best", record.best), ("last", record.last)]
-    lines = ["| | FID | images seen |", "|---|---|---|"]
-    lines += [f"| {name} | {row.values['fid']:.2f} | {row.images:,} |" for name, row in rows]
+    lines = ["| | FID | images seen | minutes |", "|---|---|---|---|"]
+    lines += [f"| {name} | {row.values['fid']:.2f} | {row.images:,} | {row.minutes:.0f} |" for name, row in rows]
     assert record.floor is not None, "the protocol of these runs has a floor"
-    lines.append(f"| floor: training images in the generator's place | {record.floor['fid']:.2f} | |")
+    lines.append(f"| floor: training images in the generator's place | {record.floor['fid']:.2f} | | |")
     return "\n".join([*lines, "", format_card(record.last.card)])
 
 
@@ -61,17 +63,24 @@ def picture(run: Path) -> Image.Image:
 
 def main(name: str, run: Path) -> None:
     """Fill the block and write the pictures."""
-    record = read_record(run / "metrics.json")
-    readme = ROOT / "README.md"
-    block = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
-    text, found = re.subn(
-        block, lambda match: f"{match[1]}{table(record)}\n{match[2]}", readme.read_text(encoding="utf-8"), flags=re.S
-    )
-    assert found == 1, f"README.md has no block named {name}"
-    readme.write_text(text, encoding="utf-8")
+    page = fill_block(name, read_record(run / "metrics.json"))
     picture(run).save(ROOT / "docs" / "images" / f"{name}.png")
-    frames = sorted((run / "samples").glob("*.png"))
-    film([*frames[:-1:2], frames[-1]], ROOT / "docs" / "images" / f"{name}.gif", width=330, colours=12)
+    if f"{name}.gif" in page.read_text(encoding="utf-8"):
+        frames = sorted((run / "samples").glob("*.png"))
+        film([*frames[:-1:2], frames[-1]], ROOT / "docs" / "images" / f"{name}.gif", width=330, colours=12)
+
+
+def fill_block(name: str, record: Record) -> Path:
+    """Replace the block of that name by the table; the page that has it."""
+    block = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+    for page in (ROOT / path for path in PAGES):
+        text, found = block.subn(
+            lambda match: f"{match[1]}{table(record)}\n{match[2]}", page.read_text(encoding="utf-8")
+        )
+        if found:
+            page.write_text(text, encoding="utf-8")
+            return page
+    raise ValueError(f"no block is named {name} in {' or '.join(PAGES)}")
 
 
 if __name__ == "__main__":

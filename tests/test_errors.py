@@ -2,7 +2,11 @@
 
 import logging
 
-from zerosum.errors import UserError, make_record_printable, one_line, printable
+import pytest
+import torch
+
+from zerosum.commands.messages import errors_as_sentences
+from zerosum.errors import UserError, check_has, make_record_printable, one_line, printable
 
 HOSTILE = "\x1b]0;owned\x07\nDone: FAKE"
 
@@ -32,3 +36,23 @@ def test_one_line_shortens_long_messages_and_names_the_type_of_empty_ones():
     assert one_line(ValueError("a\n  b")) == "a b"
     assert one_line(ValueError()) == "ValueError"
     assert len(one_line(ValueError("x" * 1000))) == 200
+
+
+def test_memory_that_cannot_be_had_is_a_sentence_and_other_errors_of_torch_stay(capsys):
+    with pytest.raises(SystemExit) as ended, errors_as_sentences():
+        torch.empty(10**16)
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("error: there is not enough memory: choose a smaller training.batch_size")
+    with pytest.raises(RuntimeError, match="shape"), errors_as_sentences():
+        torch.zeros(3).view(2)
+
+
+def test_a_missing_part_of_a_contract_is_named_without_evaluating_properties():
+    class Lazy:
+        @property
+        def read(self) -> None:
+            pytest.fail("read")
+
+    check_has(Lazy(), "dataset", "read")
+    with pytest.raises(UserError, match=r"dataset: Lazy has no `draw`: docs/extending\.md"):
+        check_has(Lazy(), "dataset", "read", "draw")

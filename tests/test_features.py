@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 import torch
 from given_images import Arrays, Fixed, draw_patchworks
+from safetensors.torch import load_file
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from zerosum.data.digits import Digits
 from zerosum.data.stacked_mnist import StackedMNIST
 from zerosum.data.synthetic import Synthetic
+from zerosum.data.torchvision_datasets import MNIST, FashionMNIST
 from zerosum.errors import UserError
 from zerosum.evaluation.distribution_metrics import FID, KID
-from zerosum.evaluation.features.classifier import ClassifierFeatures
+from zerosum.evaluation.features.classifier import SHIPPED, ClassifierFeatures
+from zerosum.evaluation.features.extractor import hash_tensors
 from zerosum.evaluation.features.inception import InceptionFeatures
 from zerosum.evaluation.features.stacked import StackedClassifierFeatures
 from zerosum.evaluation.image_protocol import ImageProtocol
@@ -31,6 +35,37 @@ def test_the_classifier_learns_is_deterministic_and_cached(tmp_path, monkeypatch
     cached = ClassifierFeatures(steps=60)
     cached.prepare(dataset)
     assert cached.describe() == first.describe()
+
+
+def test_shipped_weights_are_taken_for_the_digits_wherever_they_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(ClassifierFeatures, "train", lambda *_: pytest.fail("trained"))
+    features = ClassifierFeatures()
+    features.prepare(Digits(root=str(tmp_path)))
+    assert features.hash == hash_tensors(load_file(next(SHIPPED.glob("Digits-*.safetensors"))))
+    assert features.accuracy > 0.97 and not (tmp_path / "cache").exists()
+    flipped = ClassifierFeatures()
+    flipped.prepare(Digits(root=str(tmp_path), flip=True))
+    assert flipped.hash == features.hash
+
+
+@pytest.mark.parametrize("source", [MNIST, FashionMNIST])
+def test_shipped_weights_are_those_of_the_real_data(shared_data, source, monkeypatch):
+    monkeypatch.setattr(ClassifierFeatures, "train", lambda *_: pytest.fail("trained"))
+    dataset, features = source(root=str(shared_data), download=False), ClassifierFeatures()
+    features.prepare(dataset)
+    assert features.test_accuracy(dataset) == pytest.approx(features.accuracy, abs=1e-3)
+
+
+def test_own_classifiers_do_not_depend_on_the_number_of_threads(tmp_path):
+    hashes = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        features = ClassifierFeatures(steps=20)
+        features.prepare(Synthetic(16, root=str(tmp_path / str(threads))))
+        hashes.append(features.hash)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(1)
+    assert hashes[0] == hashes[1]
 
 
 def test_classifier_features_are_standardized_over_the_training_split(tmp_path):

@@ -11,7 +11,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "zerosum"
 FLOORS = [
-    {"errors", "files", "randomness", "pixels", "sampling", "distributed"},
+    {"errors", "files", "console", "randomness", "pixels", "sampling", "distributed"},
     {"models", "drawing"},
     {"data"},
     {"evaluation"},

@@ -7,7 +7,7 @@ from fake_runs import PROTOCOL, fake_run
 
 from zerosum.errors import UserError
 from zerosum.report import compare
-from zerosum.report.measured_runs import read_runs, shared_protocol
+from zerosum.report.measured_runs import better_directions, read_runs, shared_protocol
 
 
 @pytest.mark.parametrize("field", sorted({*PROTOCOL, "resize"}))
@@ -52,3 +52,18 @@ def test_jobs_are_ordered_by_number(tmp_path):
 def test_a_folder_that_is_named_twice_counts_once(tmp_path):
     runs = [fake_run(tmp_path / name) for name in "ab"]
     assert len(read_runs([*runs, runs[0], tmp_path])[0]) == 2
+
+
+def test_classifiers_of_two_machines_are_refused_with_what_to_do(tmp_path):
+    fake_run(tmp_path / "a", protocol={"features": "classifier", "features_hash": "1"})
+    fake_run(tmp_path / "b", protocol={"features": "classifier", "features_hash": "2"})
+    with pytest.raises(UserError, match=r"copy the classifier-\*\.pt of one into the cache/"):
+        shared_protocol(read_runs([tmp_path])[0])
+
+
+def test_better_directions_come_from_cards_and_only_as_one_of_two_words(tmp_path):
+    fake_run(tmp_path / "a", run={"better": {"fid": "lower", "y": "sideways"}})
+    fake_run(tmp_path / "b", seed=1)
+    assert better_directions(read_runs([tmp_path])[0]) == {"fid": "lower"}
+    text = compare.main([str(tmp_path)])
+    assert "| setting | seeds | step | fid ↓ | images | minutes |" in text

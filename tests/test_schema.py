@@ -1,5 +1,7 @@
 """The config is compared with the constructors before anything is built."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -10,7 +12,7 @@ from torch import Tensor
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.build import build
 from zerosum.experiment.schema import check, conform
-from zerosum.experiment.settings import validate
+from zerosum.experiment.settings import check_first, validate
 
 
 class Widget:
@@ -141,3 +143,49 @@ def test_mistakes_on_the_command_line_stop_the_build(composed, override, message
 
 def test_a_name_that_is_known_twice_is_proposed_once():
     assert did_you_mean("los", ["loss", "run", "loss"]) == " Did you mean loss?"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("gamma=-1", "gamma=-1: the weight of R1 and R2"),
+        ("seed=-1", "seed=-1: expected a whole number"),
+        ("training.batch_size=a", "training.batch_size='a': expected a whole number"),
+        ("game.critic_steps=0", "game.critic_steps=0: the smallest value is 1"),
+        ("trainer.max_epochs=5", "trainer.max_epochs=5: the budget is in real images"),
+        ("callbacks.evaluate.every=0", r"callbacks\.evaluate\.every=0: choose 1 image or more"),
+    ],
+)
+def test_what_needs_no_torch_is_checked_before_it_is_imported(composed, override, message):
+    with pytest.raises(UserError, match=message):
+        check_first(composed(override))
+
+
+def test_checking_first_imports_neither_torch_nor_lightning():
+    script = "import sys, zerosum.experiment.settings; print({'torch', 'lightning'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_another_class_by_its_target_forgets_options_of_the_old_one_but_not_typed_ones(composed):
+    target = "loss._target_=zerosum.gan.losses.Hinge"
+    assert "smooth" not in validate({**composed(target), "command": {"overrides": [target]}})["loss"]
+    typed = [target, "loss.smooth=0.1"]
+    with pytest.raises(UserError, match=r"loss\.smooth: zerosum\.gan\.losses\.Hinge has no such option"):
+        validate({**composed(*typed), "command": {"overrides": typed}})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["objective=fidd"], "objective=fidd is not measured: choose one of fid. Did you mean fid"),
+        (["objective=fid", "~callbacks.evaluate"], "nothing is, without callbacks.evaluate"),
+        (["+trainer.max_steps=5"], "the budget is in real images"),
+        (["trainer=gpu"], "torch finds no GPU: take trainer=auto"),
+        (["dataset._target_=torch.utils.data.TensorDataset"], "is a torch Dataset: set dataset._target_="),
+        (["loss._target_=fractions.Fraction"], "loss: Fraction has no `paired`: docs/extending.md"),
+    ],
+)
+def test_parts_that_cannot_train_are_refused_before_training(composed, overrides, message, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=message):
+        build(validate({**composed(*overrides), "command": {"overrides": overrides}}))

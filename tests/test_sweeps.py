@@ -1,5 +1,8 @@
 """One table of a sweep, from what its jobs left."""
 
+import re
+
+import pytest
 from fake_runs import fake_run, table_rows
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
@@ -57,4 +60,46 @@ def test_only_the_first_process_of_a_job_writes(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     fake_run(tmp_path / "0_job")
     SweepTable(["run.name"], "Table").on_job_end(sweep(tmp_path), JobReturn(status=JobStatus.COMPLETED))
+    assert not (tmp_path / "table.md").exists()
+
+
+METRICS = {"modes": {"_target_": "zerosum.evaluation.mode_coverage.Modes"}}
+
+
+def optimizing(objective, *typed):
+    return OmegaConf.create(
+        {
+            "objective": objective,
+            "metrics": METRICS,
+            "hydra": {"sweeper": {"direction": "minimize"}, "overrides": {"hydra": list(typed)}},
+        }
+    )
+
+
+def test_the_sweeper_is_told_which_way_the_objective_is_better(capsys):
+    config = optimizing("modes")
+    SweepTable().on_multirun_start(config)
+    assert config.hydra.sweeper.direction == "maximize" and "will maximize it" in capsys.readouterr().out
+    plain = OmegaConf.create({"objective": "modes", "metrics": METRICS, "hydra": {"sweeper": {"params": None}}})
+    SweepTable().on_multirun_start(plain)
+    assert plain.hydra.sweeper == {"params": None}  # a sweeper that tries everything
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (optimizing("modess"), "objective=modess is not measured: choose one of .*Did you mean modes"),
+        (optimizing("modes", "hydra.sweeper.direction=minimize"), "higher modes is better, so leave it out or maximize"),
+    ],
+)
+def test_an_objective_that_cannot_be_optimized_ends_the_sweep_before_its_first_job(config, message, capsys):
+    with pytest.raises(SystemExit):
+        SweepTable().on_multirun_start(config)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_single_run_gets_no_table(tmp_path):
+    fake_run(tmp_path / "0_job")
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}, "mode": RunMode.RUN}})
+    SweepTable().on_job_end(config, JobReturn(status=JobStatus.COMPLETED))
     assert not (tmp_path / "table.md").exists()

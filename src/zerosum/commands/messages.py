@@ -5,32 +5,57 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, wraps
 from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from omegaconf import OmegaConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
 
 from zerosum.commands.threads import prepare_threads
 from zerosum.errors import UserError, is_out_of_memory, make_record_printable
 from zerosum.experiment.compose import hydra_errors_as_user_errors, new_folder
 from zerosum.files import suggest_remedy
-from zerosum.runs.folder import make_folder
+from zerosum.runs.folder import TRACES, make, make_folder, remove_made
 
 
 class LogFile(logging.FileHandler):
-    """console.log of a run folder, as UTF-8; a symbolic link in its place, from elsewhere, is not followed."""
+    """console.log of a run folder, as UTF-8, made by the first message.
+
+    A symbolic link in its place, from elsewhere, is not followed.
+    """
 
     def __init__(self, filename: str) -> None:
-        super().__init__(filename, encoding="utf-8")
+        super().__init__(filename, encoding="utf-8", delay=True)
 
     def _open(self) -> TextIOWrapper:
         path = Path(self.baseFilename)
         if path.is_symlink():
             path.unlink()
         return super()._open()
+
+
+class RunFolder(Callback):
+    """Makes the folder of a run or a sweep before Hydra would, so that a failed command knows whether it made it."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make hydra.run.dir, unless it is there."""
+        make_first(config, "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make hydra.sweep.dir, unless it is there."""
+        make_first(config, "hydra.sweep.dir")
+
+
+def make_first(config: DictConfig, key: str) -> None:
+    """Make the folder that the config names; an error is left to Hydra, which meets it next and lets it pass."""
+    with suppress(Exception):
+        HydraConfig.instance().set_config(config)  # as Hydra does next: ${hydra:...} of the folder's name looks there
+        make(Path(str(OmegaConf.select(config, key))).absolute())
 
 
 @cache  # Hydra asks several times
@@ -62,7 +87,7 @@ def command(main: Callable[[], object]) -> Callable[[], None]:
 def errors_as_sentences(config_name: str = "config") -> Iterator[None]:
     """Print errors of the user, of Hydra and of files as one message and end the program with status 1."""
     try:
-        with hydra_errors_as_user_errors(config_name, typed_words()):
+        with hydra_errors_as_user_errors(config_name, typed_words()), nothing_left():
             yield
     except UserError as error:
         stop(str(error))
@@ -84,6 +109,37 @@ def errors_as_sentences(config_name: str = "config") -> Iterator[None]:
         stop(f"{cause.filename}: {cause.strerror}; {suggest_remedy(cause)}")
 
 
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Remove the run folder that this process made, if the command fails before there is anything in it to keep."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise  # an error that was told already, or a training that was stopped
+        # config.yaml is written shortly before training: an error there says whether it began.
+        came_before = is_before_training(error)
+        for folder in remove_made({*TRACES, "config.yaml"} if came_before else TRACES):
+            close_log(folder / "console.log")
+        if came_before and isinstance(error, SystemExit):  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
+
+
+def is_before_training(error: BaseException) -> bool:
+    """Whether the callback `Banner` marked the error, or the one that led to it, as one before the first step."""
+    marks = [getattr(each, "before_training", None) for each in (error, error.__context__, error.__cause__)]
+    return True in marks and False not in marks
+
+
+def close_log(path: Path) -> None:
+    """Close the log file: a later message would make it again."""
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+
+
 def typed_words() -> list[str]:
     """The overrides of the command line; a folder of one's own configs as Hydra's search path."""
     words = sys.argv[1:]
@@ -95,6 +151,9 @@ def typed_words() -> list[str]:
 
 def stop(message: str) -> None:
     """Print to the console and, where there is one, to the run's log."""
+    from zerosum.console import DISPLAY  # --help need not wait for its import
+
+    DISPLAY.close()
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.emit(logging.LogRecord("zerosum", logging.ERROR, "", 0, message, None, None))

@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
 
+from zerosum.console import track
 from zerosum.data.image_files import printable_path
 from zerosum.errors import one_line, printable
 
@@ -37,15 +35,12 @@ class ResizeOptions(NamedTuple):
 def decode_with_progress(
     folder: Path, names: Sequence[str], options: ResizeOptions
 ) -> Generator[np.ndarray | str, None, None]:
-    """`decode_all` under a progress bar on stderr; decompression bombs are errors, Pillow's other warnings hidden."""
+    """`decode_all` under a progress bar; decompression bombs are errors, Pillow's other warnings hidden."""
     results = decode_all([folder / name for name in names], options)
-    title = f"Decoding {escape(printable_path(folder))}"
-    console = Console(stderr=True)
-    hidden = not console.is_terminal  # a log file would get an empty line
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield from track(results, title, len(names), transient=True, console=console, disable=hidden)
+        yield from track(results, f"Decoding {printable_path(folder)}", len(names))
 
 
 def decode_all(paths: Sequence[Path], options: ResizeOptions) -> Iterator[np.ndarray | str]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerosum.console import track
 from zerosum.data.images import ImageDataset
 from zerosum.distributed import all_reduce_sum, on_rank_zero, rank_and_world_size
 from zerosum.errors import DivergedError, UserError
@@ -22,7 +23,7 @@ from zerosum.evaluation.protocol import (
     measure_some,
     score_by_first,
 )
-from zerosum.evaluation.reference import FeatureSet, Reference, progress_bar
+from zerosum.evaluation.reference import FeatureSet, Reference
 from zerosum.pixels import to_uint8
 from zerosum.sampling import Model
 
@@ -101,7 +102,7 @@ class ImageProtocol:
         features = torch.zeros(self.n_fake, network.num_features, device=self.device)
         logits = torch.zeros(self.n_fake, network.num_classes, device=self.device) if network.num_classes else None
         broken = torch.zeros((), device=self.device)
-        for start in progress_bar(starts[rank::processes], "samples", len(starts[rank::processes])):
+        for start in track(starts[rank::processes], "samples", len(starts[rank::processes])):
             rows = slice(start, min(start + self.batch_size, self.n_fake))
             output, finite = self.sample_features(model, rows)
             broken += ~finite

@@ -1,20 +1,17 @@
 """Features of real images, computed once for each split."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from zerosum.console import track
 from zerosum.data.images import ImageDataset
 from zerosum.errors import UnmeasurableError
 from zerosum.evaluation.cached import check_tensor, load_or_compute
 from zerosum.evaluation.features.extractor import Features, hash_tensors
 from zerosum.evaluation.frechet import Gaussian, fit_gaussian
 from zerosum.randomness import derive, generator
-
-Item = TypeVar("Item")
 
 
 class FeatureSet(NamedTuple):
@@ -88,7 +85,7 @@ class Reference:
         """Features (N, F) and logits of a split, float32 on the CPU."""
         total = -(-len(self.dataset.split(split).images) // self.batch_size)
         what = f"features of {self.dataset.name} {split}"
-        batches = progress_bar(self.dataset.batches(split, self.batch_size), what, total)
+        batches = track(self.dataset.batches(split, self.batch_size), what, total)
         outputs = [self.features.network(batch.to(self.device)) for batch in batches]
         features, logits = (
             None if part[0] is None else torch.cat(part).float().cpu() for part in zip(*outputs, strict=True)
@@ -124,8 +121,3 @@ def predicted_classes(reference: Reference, images: FeatureSet, metric: str) -> 
             f" {images.logits.shape[1]} others"
         )
     return images.logits.argmax(1)
-
-
-def progress_bar(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
-    """The items, with a bar on a terminal once they take more than a few seconds."""
-    return tqdm(items, what, total, leave=False, delay=3, disable=None)

@@ -55,7 +55,8 @@ def join_words(*words: object) -> str:
 def own_options(name: str) -> str:
     """The options that stand in conf/<name>.yaml itself, with their comments, for --help."""
     blocks = re.split(r"\n(?=\S)", (CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    return "\n".join(block.rstrip() for block in blocks if not block.startswith(("defaults:", "hydra:", "#")))
+    text = "\n".join(block.rstrip() for block in blocks if not block.startswith(("defaults:", "hydra:", "#")))
+    return text.replace("$", "$$")  # Hydra fills the help by string.Template
 
 
 OmegaConf.register_new_resolver("words", join_words, replace=True)

@@ -118,24 +118,24 @@ def check_is_node(value: Any) -> Any:
 def describe(annotation: Any) -> str:
     """The annotation in plain words; classes are named only where nothing plainer would do."""
     options = members(annotation)
-    words = [found for option in options if (found := words_for(option))]
+    words = [found for option in options for found in words_for(option)]
     names = [f"a {getattr(option, '__name__', option)} by its _target_" for option in options]
     return join_words(words or names)
 
 
-def words_for(annotation: Any) -> str:
-    """A type that YAML can write, in words; '' for any other."""
+def words_for(annotation: Any) -> list[str]:
+    """A type that YAML can write, in words, each choice of several; nothing for any other."""
     origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
-    each = join_words([describe(argument) for argument in arguments if argument is not Ellipsis])
     if origin is Literal:
-        return join_words([str(choice) for choice in arguments])
+        return [str(choice) for choice in arguments]
+    each = join_words([describe(argument) for argument in arguments if argument is not Ellipsis])
     if origin is tuple and arguments and Ellipsis not in arguments:
-        return f"a list of {len(arguments)}, each {each}"
+        return [f"a list of {len(arguments)}, each {each}"]
     if origin in (tuple, *LISTS):
-        return f"a list, each item {each}" if each else "a list"
+        return [f"a list, each item {each}" if each else "a list"]
     if origin in (dict, Mapping):
-        return f"named entries, each {describe(arguments[1])}" if arguments else "named entries"
-    return WORDS.get(annotation, "")
+        return [f"named entries, each {describe(arguments[1])}" if arguments else "named entries"]
+    return [WORDS[annotation]] if annotation in WORDS else []
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

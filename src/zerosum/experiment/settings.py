@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.schema import check, check_node, locate, options_of
+from zerosum.training.callbacks.schedule import check_interval
 
 GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
 GROUPS |= {"features", "protocol", "metrics", "trainer", "callbacks", "logger"}
@@ -47,6 +48,13 @@ def check_first(config: DictConfig) -> None:
         typed = check_node({**node, "_target_": target}, name)  # type: ignore[dict-item]
         locate(typed.pop("_target_"), name)(**typed)
     check_seed(config.seed)
+    if not isinstance(config.gamma, int | float) or not config.gamma >= 0:
+        raise UserError(f"gamma={config.gamma}: the weight of R1 and R2 is a number of 0 or more")
+    if config.trainer.get("max_epochs", -1) not in (-1, None):
+        raise UserError(f"trainer.max_epochs={config.trainer.max_epochs}: the budget is in real images: set run.images")
+    for name, callback in (config.callbacks or {}).items():
+        if isinstance(callback.get("every"), int):
+            check_interval(name, callback.every)
 
 
 def check_seed(seed: Any) -> None:

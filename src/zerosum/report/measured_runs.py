@@ -171,7 +171,8 @@ def check_command(command: Any) -> None:
 def better_directions(runs: list[MeasuredRun]) -> dict[str, str]:
     """The better direction of each value, as the cards say; cards of earlier versions say nothing."""
     cards = [measurement.card.run.get("better") for run in runs for measurement in run.measurements]
-    return {name: way for better in cards if isinstance(better, dict) for name, way in better.items()}
+    named = [pair for better in cards if isinstance(better, dict) for pair in better.items()]
+    return {name: way for name, way in named if way in ("lower", "higher")}
 
 
 def shared_protocol(runs: list[MeasuredRun]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,23 @@ from omegaconf import OmegaConf
 
 from zerosum.errors import UserError, one_line
 from zerosum.files import suggest_remedy
+from zerosum.training.lock import is_first_process
 
 LARGEST_CONFIG = 2**18
 """Bytes of a config.yaml; a run's has a few thousand"""
 DEEPEST = 30
 """Levels of nesting"""
+TRACES = {"console.log", ".lock", "multirun.yaml"}
+"""Files that a command leaves in its folder before there is anything to keep"""
+MADE: dict[Path, list[Path]] = {}
+"""Run folders that this process made, each with the parents that were missing, the outermost first"""
 
 
 def make_folder(name: str) -> str:
     """Make a new folder and return its name, with -2, -3, ... added if another process made it first."""
     for folder in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
         try:
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(folder).mkdir()
+            make(Path(folder).absolute())
         except FileExistsError:
             if Path(folder).exists():
                 continue
@@ -32,6 +38,45 @@ def make_folder(name: str) -> str:
             raise UserError(f"{folder} could not be made ({error.strerror}): {suggest_remedy(error)}") from error
         break
     return folder
+
+
+def make(folder: Path) -> None:
+    """Make a folder with its parents, and remember them; FileExistsError if it, or a file in a parent's place, exists.
+
+    Of several processes one makes a folder, and that one remembers it.
+    """
+    missing = [parent for parent in reversed(folder.parents) if not parent.exists()]
+    made = []
+    for parent in missing:
+        with suppress(FileExistsError):  # another process was faster
+            parent.mkdir()
+            made.append(parent)
+    if folder.parent.is_file():
+        raise FileExistsError
+    folder.mkdir()
+    MADE[folder] = made
+
+
+def remove_made(traces: Iterable[str] = TRACES) -> list[Path]:
+    """Remove the folders that this process made if they hold nothing but `traces`, with such parents if empty.
+
+    Returns the folders that were removed. Further processes of a run remove nothing.
+    """
+    removed = []
+    for folder, parents in MADE.items() if is_first_process() else ():
+        with suppress(OSError):  # another process may have put something in
+            entries = list(folder.iterdir())
+            if not all(entry.name in traces and entry.is_file() for entry in entries):
+                continue
+            for entry in entries:
+                entry.unlink()
+            folder.rmdir()
+            removed.append(folder)
+            for parent in reversed(parents):
+                parent.rmdir()
+    for folder in removed:
+        del MADE[folder]
+    return removed
 
 
 def read_config(run: Path) -> dict[str, Any]:

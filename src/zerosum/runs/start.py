@@ -1,11 +1,11 @@
 """Start or continue a run, as its config says; from Python as from the command line."""
 
 import logging
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from zerosum.console import ConsoleHandler
 from zerosum.experiment.train import Outcome
 from zerosum.experiment.train import train as train_new
 from zerosum.runs.resume import refuse_to_overwrite, resume, start_or_resume
@@ -34,5 +34,5 @@ def print_messages() -> None:
     """Print zerosum's messages, unless the program that imports it has handlers of its own."""
     logger = logging.getLogger("zerosum")
     if not logger.hasHandlers():
-        logger.addHandler(logging.StreamHandler(sys.stdout))
+        logger.addHandler(ConsoleHandler())
         logger.setLevel(logging.INFO)
