@@ -22,8 +22,8 @@ from zerosum.evaluation.measurement import read_record
 PICTURE = Path(__file__).parent / "images" / "curves.png"
 REAL, FAKE, MEASURED = "#0072b2", "#d55e00", "#009e73"
 """Of Okabe and Ito's palette, which colour-blind readers can tell apart"""
-WINDOW = 9
-"""Rows that the thick lines average over"""
+WINDOW = 4
+"""Rows on either side of a row that the thick lines average over"""
 
 
 def read_curve(path: Path, name: str, subtracted: tuple[str, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
@@ -41,9 +41,8 @@ def penalties(path: Path) -> tuple[str, ...]:
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """Mean over the WINDOW values around each, over fewer at the ends."""
-    ones = np.ones(WINDOW)
-    return np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
+    """Mean of each value and the WINDOW on either side, of fewer at the ends."""
+    return np.array([values[max(0, row - WINDOW) : row + WINDOW + 1].mean() for row in range(len(values))])
 
 
 def draw_batches(axes: Axes, curve: tuple[np.ndarray, np.ndarray], label: str, color: str, style: str) -> None:

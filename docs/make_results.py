@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -46,11 +47,13 @@ def format_card(card: Card) -> str:
 
 
 def picture(run: Path) -> Image.Image:
-    """Samples of best.ckpt, seeds 0 to 63, beside the first 64 training images."""
+    """Samples of best.ckpt, seeds 0 to 63, beside 64 training images, evenly spaced: folders are sorted by class."""
     model, dataset = load(run), load_dataset(run)
     assert isinstance(dataset, ImageDataset), "these pictures are of images"
     samples = torch.cat([batch.cpu() for batch in sampling.images(model, range(64))])
-    real = from_uint8(next(iter(dataset.batches("train", 64))))
+    images = dataset.split("train").images
+    rows = np.linspace(0, len(images) - 1, 64).astype(int)
+    real = from_uint8(torch.from_numpy(images[rows]).permute(0, 3, 1, 2))
     halves = [
         add_caption(grid(samples), f"generated, after {model.images_seen:,} images"),
         add_caption(grid(real), "real"),

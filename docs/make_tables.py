@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 TITLES = {
     "digits_losses": ("Three losses on the digits", "loss._target_", "fid"),
     "mnist_losses": ("Three losses on MNIST", "loss._target_", "fid"),
-    "ring_losses": ("Every loss on the ring of 8 Gaussians", "run.name", "high_quality"),
+    "ring_losses": ("Every loss on the ring of 8 Gaussians", "recipe", "high_quality"),
     "relativistic_ablation": ("R3GAN's ablation on the grid of 25 Gaussians", "run.name", "modes"),
 }
 

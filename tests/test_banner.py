@@ -22,14 +22,15 @@ def test_the_banner_says_what_the_run_is_and_how_long_it_takes(tiny, caplog, tmp
     }
     with caplog.at_level(logging.INFO, "zerosum"):
         train(config)
-    banner = [text.split(maxsplit=1) for text in caplog.messages if text.startswith("  ")][:6]
+    banner = [text.split(maxsplit=1) for text in caplog.messages if text.startswith("  ")][:7]
     said = dict(banner)
-    assert list(said) == ["folder", "device", "networks", "data", "budget", "measured"]
+    assert list(said) == ["folder", "device", "networks", "data", "budget", "features", "measured"]
     assert said["folder"] == str(tmp_path / "run")
     assert said["device"].startswith("CPU, ") and said["device"].endswith("precision 32-true")
     assert said["networks"] == ", ".join(f"{name} {count:,}" for name, count in counts.items()) + " parameters"
     assert said["data"].startswith("Synthetic, ") and said["budget"] == "800 images in 50 steps of 16"
-    assert said["measured"] == "fid of 64 samples, fid10k_test, ClassifierFeatures, every 160 images"
+    assert said["measured"] == "fid of 64 samples (fid10k_test), every 160 images"
+    assert said["features"] == "ClassifierFeatures"
     expected = [number for number, text in enumerate(caplog.messages) if text.startswith("Training will take ")]
     (number,) = expected
     assert re.fullmatch(r"Training will take .*second.*, its \d evaluations? .*second.*\.", caplog.messages[number])

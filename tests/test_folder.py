@@ -2,6 +2,7 @@
 
 import os
 import re
+from logging import LogRecord
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from strangers import refused, tamper
 
 from zerosum.commands.messages import LogFile
 from zerosum.errors import UserError
-from zerosum.runs import resume
+from zerosum.runs import folder, resume
 from zerosum.runs.load import load
 
 
@@ -101,16 +102,15 @@ def test_linked_files_are_read_and_replaced_but_not_written_through(run, tmp_pat
 
 
 def test_the_log_is_not_written_through_a_link(tmp_path):
-
     (tmp_path / "startup").write_text("mine\n")
     (tmp_path / "console.log").symlink_to(tmp_path / "startup")
     handler = LogFile(str(tmp_path / "console.log"))
-    handler.stream.write("theirs\n")
+    handler.emit(LogRecord("zerosum", 40, "", 0, "theirs", None, None))
     handler.close()
     assert (tmp_path / "startup").read_text() == "mine\n"
     assert (tmp_path / "console.log").read_text() == "theirs\n"
     logging = OmegaConf.load(ROOT / "conf/hydra/job_logging/zerosum.yaml")
-    assert logging.handlers.file["class"] == "zerosum.commands.messages.LogFile"
+    assert logging.job_logging.handlers.file["class"] == "zerosum.commands.messages.LogFile"
 
 
 def test_a_run_that_is_no_folder_is_named(tmp_path):
@@ -118,3 +118,59 @@ def test_a_run_that_is_no_folder_is_named(tmp_path):
     for path in (tmp_path / "file", tmp_path / "none", Path("/dev/null"), Path("a\0b")):
         with pytest.raises(UserError, match="holds no run"):
             load(path)
+
+
+@pytest.fixture
+def made_here(monkeypatch, tmp_path):
+    """An empty working directory; nothing is remembered from other tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "MADE", {})
+
+
+def test_a_folder_with_nothing_but_its_log_is_removed_and_so_are_the_parents_made_with_it(made_here):
+    Path("before").mkdir()
+    name = folder.make_folder("before/a/b/run")
+    Path(name, "console.log").write_text("ERROR\n")
+    Path(name, ".lock").touch()
+    assert folder.remove_made() == [Path(name).absolute()]
+    assert [path.name for path in Path().rglob("*")] == ["before"]
+    assert folder.remove_made() == []
+
+
+@pytest.mark.parametrize("other", ["config.yaml", "metrics.csv", "samples/0.png", "console.log/file"])
+def test_a_folder_that_holds_anything_else_stays_whole(made_here, other):
+    folder.make_folder("run")
+    Path("run", ".lock").touch()
+    Path("run", other).parent.mkdir(exist_ok=True)
+    Path("run", other).touch()
+    assert folder.remove_made() == []
+    assert Path("run", other).exists() and Path("run/.lock").exists()
+
+
+def test_a_folder_that_was_there_before_stays(made_here):
+    Path("run").mkdir()
+    Path("run/console.log").touch()
+    with pytest.raises(FileExistsError):
+        folder.make(Path("run").absolute())
+    assert folder.remove_made() == [] and Path("run/console.log").exists()
+
+
+def test_parents_that_others_use_by_now_stay(made_here):
+    folder.make_folder("outputs/first")
+    Path("outputs/second").mkdir()
+    folder.remove_made()
+    assert [path.name for path in Path("outputs").iterdir()] == ["second"]
+
+
+def test_a_further_process_of_a_run_removes_nothing(made_here, monkeypatch):
+    folder.make_folder("run")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert folder.remove_made() == [] and Path("run").exists()
+
+
+def test_the_log_is_made_by_its_first_message(tmp_path):
+    handler = LogFile(str(tmp_path / "console.log"))
+    assert not (tmp_path / "console.log").exists()
+    handler.emit(LogRecord("zerosum", 40, "", 0, "first", None, None))
+    handler.close()
+    assert (tmp_path / "console.log").read_text() == "first\n"

@@ -123,7 +123,7 @@ def test_the_larger_side_is_cut_and_the_floor_needs_as_many_images():
 def test_metrics_of_the_other_kind_are_left_out_and_nothing_left_is_an_error():
     both = {"fid": FID(), "sliced_wasserstein": SlicedWasserstein()}
     protocol = ImageProtocol("mine", LaplacianPatches(), both)
-    assert list(protocol.measured) == ["sliced_wasserstein"] and "choose other features" in protocol.left_out["fid"]
+    assert list(protocol.measured) == ["sliced_wasserstein"] and "features=inception" in protocol.left_out["fid"]
     assert list(ImageProtocol("mine", ClassifierFeatures(), both).measured) == ["fid"]
-    with pytest.raises(UserError, match="nothing can be measured: fid compares vectors and these features are patches"):
+    with pytest.raises(UserError, match="nothing can be measured: fid: it needs whole images, such as by features=inception"):
         ImageProtocol("mine", LaplacianPatches(), {"fid": FID()})

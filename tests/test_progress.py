@@ -9,6 +9,7 @@ from test_console import drawn, terminal  # noqa: F401 (a fixture)
 
 from zerosum.experiment.train import train
 from zerosum.training.callbacks import progress
+from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.callbacks.progress import ProgressBar, TrainingLine
 
 LOSSES = "J_D 0.54 J_G 0.82  D(x) 0.89 D(G(z)) 0.34"
@@ -36,7 +37,7 @@ def test_all_values_fit(line, width):
     [
         (60, ["J_D 0.54 J_G 0.82", METRIC, "331/s", "0:05 left"], ["D(x)"]),
         (40, ["fid 391.1", "18,240/20,032 images", "0:05 left"], ["D(x)", "331/s"]),
-        (24, ["fid 391.1", "18,240/20"], ["best", "J_D"]),
+        (20, ["fid 391.1", "18,240/"], ["best", "J_D", "331/s"]),
     ],
 )
 def test_where_it_is_narrow_the_less_important_gives_way(line, width, kept, dropped):
@@ -65,9 +66,20 @@ def test_speed_and_time_left_are_those_of_training_alone(monkeypatch):
     assert str(bar.line) == "60/100 images  5/s  loss 1  0:08 left"
 
 
+def look_first(hook, screen, seen):
+    def looked(*arguments):
+        seen[:] = [line for line in screen.lines() if " images  " in line]
+        return hook(*arguments)
+
+    return looked
+
+
 def test_the_bar_ends_at_the_whole_budget_below_all_log_lines(tiny, terminal, monkeypatch):  # noqa: F811
     """The budget is no multiple of what one second brings: without a last update the bar stays behind."""
+    before_last_evaluation = []
+    monkeypatch.setattr(Evaluate, "on_train_end", look_first(Evaluate.on_train_end, terminal, before_last_evaluation))
     train(tiny("run.images=330", "callbacks.evaluate.every=160"))
+    assert "336/336 images" in before_last_evaluation[-1]
     lines = terminal.lines()
     bars = [number for number, line in enumerate(lines) if "/336 images" in line]
     (bar,) = bars

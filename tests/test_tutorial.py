@@ -27,7 +27,7 @@ def test_every_cell_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Done: 102,400 images" in done.stdout and "high_quality" in done.stdout
-    assert len(list(tmp_path.glob("outputs/*_ring/last.ckpt"))) == 1
+    assert len(list(tmp_path.glob("outputs/*_ring*/last.ckpt"))) == 1
 
 
 def test_outputs_are_kept_and_name_no_folder_of_a_machine():

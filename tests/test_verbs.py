@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 from conftest import ROOT, TINY, verb
@@ -85,7 +86,67 @@ PLAYERS = "{_target_: zerosum.distributed.PlayersStrategy}"
 def test_mistakes_get_one_sentence_and_a_status(options, message, tmp_path):
     printed = verb("train.py", *options, f"hydra.run.dir={tmp_path}/run", fails=True)
     assert message in printed
-    assert printed.count("\n") <= 3
+    banner = ("Starting ", "  ")
+    assert len([line for line in printed.splitlines() if not line.startswith(banner)]) <= 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["run.images=0"],
+        ["resume=nonsense"],
+        ["dataset=synthetic", "optimizer.lr=-1", "hydra.run.dir=a/b"],
+        ["dataset=mnist", "dataset.root=nowhere", "dataset.download=false"],  # config.yaml is written by then
+        ["-m", "loss=nonsatt,hinge"],
+    ],
+)
+def test_a_command_that_failed_before_training_leaves_nothing(options, tmp_path):
+    verb("train.py", *options, cwd=tmp_path, fails=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_command_leaves_a_folder_that_was_there_and_says_in_its_log_why(tmp_path):
+    (tmp_path / "run").mkdir()
+    verb("train.py", "resume=run", cwd=tmp_path, fails=True)
+    assert "run holds no run" in (tmp_path / "run" / "console.log").read_text()
+
+
+def test_a_run_that_trained_and_then_failed_keeps_its_log(tmp_path):
+    """Without evaluations and samples nothing else but config.yaml says that it trained."""
+    callbacks = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "overfitting", "checkpoint")]
+    options = [*SMALL, *callbacks, "~logger", "optimizer.lr=1e30", "callbacks.guard.every=16", "run.images=640"]
+    printed = verb("train.py", *options, "hydra.run.dir=run", cwd=tmp_path, fails=True)
+    assert "0:00 left" not in printed
+    logged = (tmp_path / "run" / "console.log").read_text()
+    assert "ERROR" in logged and (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_the_first_line_comes_before_torch(tmp_path):
+    """Within two seconds of typing there is something on the screen; torch and Lightning take more."""
+    order = "import sys; sys.argv[1:] = ['run.images=64', 'hydra.run.dir=run']\n" + dedent(
+        """
+        import logging, zerosum.commands.train as train
+        class First(Exception): pass
+        def first(message, *arguments):
+            print(message % arguments, sorted({"torch", "lightning"} & set(sys.modules)), flush=True)
+            raise First
+        train.log.info = first
+        try:
+            train.main()
+        except First:
+            pass
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", order], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "Starting digits_dcgan_nonsat_seed0 ... []\n"
+
+
+def test_output_that_is_no_terminal_has_no_control_sequences(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    options = [*SMALL, "run.images=64", "hydra.run.dir=run", f"dataset.root={tmp_path}/data"]
+    printed = verb("train.py", *options, cwd=tmp_path)
+    assert printed.isascii() and "\x1b" not in printed and "\r" not in printed
+    assert printed.count("images  ") <= 10 and "  folder " in printed
 
 
 @pytest.mark.parametrize("folder", ["{path}/file/run", "{path}/" + "x" * 300, "/proc/nowhere"])

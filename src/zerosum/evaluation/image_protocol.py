@@ -69,7 +69,8 @@ class ImageProtocol:
         self.measured = {name: metric for name, metric in metrics.items() if name not in self.left_out}
         self.better = better_directions(self.measured)
         if not self.measured:
-            raise UserError(f"nothing can be measured: {'; '.join(self.left_out.values())}")
+            reasons = [f"{metric}: {reason}" for metric, reason in self.left_out.items()]
+            raise UserError(f"nothing can be measured: {'; '.join(reasons)}")
         self.floor_left_out: dict[str, str] = {}
 
     def prepare(self, dataset: ImageDataset, device: torch.device = CPU) -> None:
@@ -193,10 +194,8 @@ def kind_of(part: Features | Metric) -> str:
 
 def metrics_of_other_kinds(features: Features, metrics: Mapping[str, Metric]) -> dict[str, str]:
     """The reason why each metric that these features are not for is left out."""
-    given = kind_of(features)
     return {
-        name: f"{name} compares {kind_of(metric)} and these features are {given}: choose other features, or other"
-        " metrics (features=patches goes with metrics=sliced_wasserstein)"
+        name: f"it needs {'whole images, such as by features=inception' if kind == VECTORS else f'features={kind}'}"
         for name, metric in metrics.items()
-        if kind_of(metric) != given
+        if (kind := kind_of(metric)) != kind_of(features)
     }

@@ -73,5 +73,5 @@ def standardize(patches: Tensor) -> Tensor:
 
 
 def project(patches: Tensor, directions: Tensor) -> Tensor:
-    """Sorted projections (P, D) of patches (P, F) on directions (F, D)."""
-    return (patches @ directions).sort(dim=0).values
+    """Sorted projections (D, P) of patches (P, F) on directions (F, D)."""
+    return (directions.T @ patches.T).sort(dim=1).values

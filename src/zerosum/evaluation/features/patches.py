@@ -64,7 +64,7 @@ class LaplacianPatches:
     kind: ClassVar[str] = "patches"
     resize = "none"
 
-    def __init__(self, patches: int = 16, seed: int = 0) -> None:
+    def __init__(self, patches: int = 8, seed: int = 0) -> None:
         if patches < 1:
             raise UserError(f"features.patches={patches}: choose 1 or more")
         self.patches = patches

@@ -97,6 +97,8 @@ def describe(trainer: Trainer, module: GenerativeModule) -> Iterator[tuple[str, 
     yield "data", f"{dataset.name}, {size}" + (f", {dataset.num_classes} classes" if dataset.num_classes else "")
     yield "budget", f"{budget:,} images in {trainer.max_steps:,} steps of {budget // trainer.max_steps:,}"
     if evaluate is not None:
+        if hasattr(evaluate.protocol, "features"):
+            yield "features", type(evaluate.protocol.features).__name__
         yield "measured", f"{describe_protocol(evaluate.protocol)}, every {evaluate.every:,} images"
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
@@ -118,12 +120,11 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def describe_protocol(protocol: Any) -> str:
-    """Metrics, number of samples, name and features, as far as the protocol has them."""
+    """Metrics, number of samples and name, as far as the protocol has them."""
     metrics = ", ".join(getattr(protocol, "metrics", {})) or "values"
     samples = f" of {protocol.n_fake:,} samples" if hasattr(protocol, "n_fake") else ""
-    name = f", {protocol.name}" if hasattr(protocol, "name") else ""
-    features = f", {type(protocol.features).__name__}" if hasattr(protocol, "features") else ""
-    return f"{metrics}{samples}{name}{features}"
+    name = f" ({protocol.name})" if hasattr(protocol, "name") else ""
+    return f"{metrics}{samples}{name}"
 
 
 def describe_wandb(logger: WandbRun) -> str:

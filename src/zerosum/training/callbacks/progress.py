@@ -11,7 +11,7 @@ from rich.text import Text
 from zerosum.console import DISPLAY, bar_line, columns_of, shows_bars, time_left
 from zerosum.errors import printable
 from zerosum.training.callbacks.evaluate import evaluation_of
-from zerosum.training.callbacks.schedule import budget_of, is_due
+from zerosum.training.callbacks.schedule import budget_of, is_due, is_finished
 from zerosum.training.module import GenerativeModule
 
 log = logging.getLogger("zerosum")
@@ -35,9 +35,9 @@ class ProgressBar(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # Drawing takes 15 ms, so the bar is drawn once a second.
+        # Drawing takes 15 ms, so the bar is drawn once a second, and at the end, which an evaluation follows.
         now = time.perf_counter()
-        if self._is_drawn and now - self._refreshed > REFRESH_SECONDS:
+        if self._is_drawn and (now - self._refreshed > REFRESH_SECONDS or is_finished(trainer)):
             self._refreshed = now
             self.update(trainer, pl_module)
             DISPLAY.show(self.line)
