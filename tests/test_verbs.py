@@ -1,11 +1,17 @@
 """The commands of the README, as a person types them."""
 
+import gc
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from conftest import ROOT, TINY, verb
+
+from zerosum.commands.messages import errors_as_sentences
+from zerosum.commands.train import without_garbage_collection
+from zerosum.runs import folder
 
 SMALL = [option for option in TINY if option != "trainer=cpu"]
 
@@ -173,3 +179,28 @@ def test_help_lists_the_choices_without_importing_what_takes_seconds():
     loaded = "import sys, train; print(sorted({'torch', 'lightning', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("marked", "stays"), [(True, False), (False, True), (None, True)])
+def test_ctrl_c_in_preparations_leaves_nothing_and_in_training_everything(tmp_path, monkeypatch, marked, stays):
+    """Lightning answers it with sys.exit(1), in the middle of the callbacks' preparations too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "MADE", {})
+    run = Path(folder.make_folder("run"))
+    for name in ("config.yaml", "console.log", ".lock"):
+        (run / name).touch()
+    with pytest.raises(SystemExit) as caught, errors_as_sentences():
+        try:
+            interrupt = KeyboardInterrupt()
+            if marked is not None:
+                interrupt.before_training = marked
+            raise interrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+    assert run.exists() == stays and caught.value.code == (1 if stays else 130)
+
+
+def test_imports_wait_for_no_garbage_collection():
+    with without_garbage_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
