@@ -89,7 +89,7 @@ def test_the_sweeper_is_told_which_way_the_objective_is_better(capsys):
     ("config", "message"),
     [
         (optimizing("modess"), "objective=modess is not measured: choose one of .*Did you mean modes"),
-        (optimizing("modes", "hydra.sweeper.direction=minimize"), "higher modes is better, so leave it out or maximize"),
+        (optimizing("modes", "hydra.sweeper.direction=minimize"), "higher modes is better, so leave it out"),
     ],
 )
 def test_an_objective_that_cannot_be_optimized_ends_the_sweep_before_its_first_job(config, message, capsys):
