@@ -1,7 +1,6 @@
 """Lightning's own callbacks and loggers are entries of `callbacks` and `logger` like zerosum's."""
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -81,8 +80,6 @@ def test_what_a_module_logs_stands_in_the_row_of_its_images(composed):
 
 @pytest.mark.parametrize("name", LOGGERS)
 def test_a_logger_of_lightnings_logs_beside_ours(composed, name, tmp_path, monkeypatch):
-    if name == "TensorBoardLogger" and not importlib.util.find_spec("tensorboard"):
-        pytest.skip("tensorboard is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     wandb.teardown()  # earlier tests of this process may have begun a run elsewhere
     entry = options(f"lightning.pytorch.loggers.{name}", LOGGERS[name]).replace("${run.folder}", str(tmp_path / "own"))

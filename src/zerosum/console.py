@@ -16,7 +16,7 @@ from zerosum.errors import make_record_printable, printable
 
 log = logging.getLogger("zerosum")
 
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, force_jupyter=False)  # rich would make an HTML block of each line
 REFRESH_SECONDS = 0.5
 PATIENCE_SECONDS = 3.0
 """Shorter waits get no bar"""

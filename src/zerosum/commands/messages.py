@@ -150,12 +150,12 @@ def typed_words() -> list[str]:
 
 
 def stop(message: str) -> None:
-    """Print to the console and, where there is one, to the run's log."""
+    """Print to the console and, if this process has written to it, to the run's log: it may be another process's."""
     from zerosum.console import DISPLAY  # --help need not wait for its import
 
     DISPLAY.close()
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
+        if isinstance(handler, logging.FileHandler) and handler.stream is not None:
             handler.emit(logging.LogRecord("zerosum", logging.ERROR, "", 0, message, None, None))
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)

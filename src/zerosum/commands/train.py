@@ -1,7 +1,6 @@
 """Train a model: zerosum train model=dcgan loss=nonsat. Options: zerosum train --help"""
 
 import gc
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,11 +12,11 @@ from omegaconf import DictConfig
 
 from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.commands.sweeps import refuse_processes
+from zerosum.console import CONSOLE
+from zerosum.errors import printable
 from zerosum.experiment.compose import CONF
 from zerosum.experiment.settings import check_first
 from zerosum.training.lock import is_first_process
-
-log = logging.getLogger("zerosum")
 
 
 @command
@@ -37,7 +36,7 @@ def run(config: DictConfig, overrides: list[str]) -> float | None:
     if config.resume is None:
         check_first(config)
         if is_first_process():
-            log.info("Starting %s ...", config.run.name)
+            CONSOLE.out(f"Starting {printable(config.run.name)} ...", highlight=False)
     with without_garbage_collection():
         from zerosum.runs.start import start
 
