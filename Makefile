@@ -12,7 +12,7 @@ help:  ## list the targets
 
 install: .venv/installed  ## make .venv and install zerosum into it
 
-train: install  ## train a DCGAN on handwritten digits (no download, 4 CPU minutes); options by ARGS='seed=1'
+train: install  ## train a DCGAN on handwritten digits (no download, 5 minutes on 2 CPU cores); options by ARGS='seed=1'
 	$(BIN)/python train.py experiment=digits $(ARGS)
 
 test: install  ## the fast test suite
