@@ -93,7 +93,8 @@ def describe(trainer: Trainer, module: GenerativeModule) -> Iterator[tuple[str, 
     counts = {name: count_parameters(child) for name, child in module.named_children() if child is not module.ema}
     yield "networks", ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count) + " parameters"
     shape = "x".join(map(str, dataset.sample_shape))
-    size = f"{len(dataset.split('train').images):,} images of {shape}" if isinstance(dataset, ImageDataset) else shape
+    count = f"{len(dataset.split('train').images):,} images" if isinstance(dataset, ImageDataset) else "endless samples"
+    size = f"{count} of {shape}"
     yield "data", f"{dataset.name}, {size}" + (f", {dataset.num_classes} classes" if dataset.num_classes else "")
     yield "budget", f"{budget:,} images in {trainer.max_steps:,} steps of {budget // trainer.max_steps:,}"
     if evaluate is not None:
