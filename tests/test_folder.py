@@ -110,7 +110,7 @@ def test_the_log_is_not_written_through_a_link(tmp_path):
     assert (tmp_path / "startup").read_text() == "mine\n"
     assert (tmp_path / "console.log").read_text() == "theirs\n"
     logging = OmegaConf.load(ROOT / "conf/hydra/job_logging/zerosum.yaml")
-    assert logging.job_logging.handlers.file["class"] == "zerosum.commands.messages.LogFile"
+    assert logging.handlers.file["class"] == "zerosum.commands.messages.LogFile"
 
 
 def test_a_run_that_is_no_folder_is_named(tmp_path):

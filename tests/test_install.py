@@ -62,7 +62,7 @@ def test_it_trains_samples_and_compares_in_an_empty_folder(installed, tmp_path):
     assert "Done: 320 images" in printed
     assert {path.name for path in tmp_path.iterdir()} == {"outputs", "data"}
     assert "grid.png" in run(zerosum, "sample", "run=outputs/own", "count=2", cwd=tmp_path)
-    assert "| fid |" in run(zerosum, "compare", "outputs/own", cwd=tmp_path)
+    assert "| fid ↓ |" in run(zerosum, "compare", "outputs/own", cwd=tmp_path)
     sampled = "import zerosum; print(tuple(zerosum.load('outputs/own').sample(seeds=range(16)).shape))"
     assert "(16, 1, 32, 32)" in run(installed / "bin" / "python", "-c", sampled, cwd=tmp_path)
 

@@ -35,8 +35,8 @@ def test_resuming_with_force_takes_the_new_config(finished_run, tiny):
 
 
 def test_a_preset_is_compared_as_a_whole(finished_run, tiny):
-    with pytest.raises(UserError, match=r"regularizer\.r1\.weight=1\.0 instead of None"):
-        resume.configure(finished_run, ["experiment=digits"], (), tiny("regularizer=r1"))
+    with pytest.raises(UserError, match=r"regularizer\.r2\.weight=1\.0 instead of None"):
+        resume.configure(finished_run, ["experiment=digits"], (), tiny("regularizer=r2"))
 
 
 @pytest.fixture

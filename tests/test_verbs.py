@@ -111,10 +111,13 @@ def test_a_command_that_failed_before_training_leaves_nothing(options, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_command_leaves_a_folder_that_was_there_and_says_in_its_log_why(tmp_path):
+def test_a_failed_command_leaves_a_folder_that_was_there_as_it_was(tmp_path):
+    """Another process may be training in it."""
     (tmp_path / "run").mkdir()
-    verb("train.py", "resume=run", cwd=tmp_path, fails=True)
-    assert "run holds no run" in (tmp_path / "run" / "console.log").read_text()
+    (tmp_path / "run" / "console.log").write_text("theirs\n")
+    assert "run holds no run" in verb("train.py", "resume=run", cwd=tmp_path, fails=True)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["console.log"]
+    assert (tmp_path / "run" / "console.log").read_text() == "theirs\n"
 
 
 def test_a_run_that_trained_and_then_failed_keeps_its_log(tmp_path):
@@ -131,12 +134,12 @@ def test_the_first_line_comes_before_torch(tmp_path):
     """Within two seconds of typing there is something on the screen; torch and Lightning take more."""
     order = "import sys; sys.argv[1:] = ['run.images=64', 'hydra.run.dir=run']\n" + dedent(
         """
-        import logging, zerosum.commands.train as train
+        import zerosum.commands.train as train
         class First(Exception): pass
-        def first(message, *arguments):
-            print(message % arguments, sorted({"torch", "lightning"} & set(sys.modules)), flush=True)
+        def first(message, **options):
+            print(message, sorted({"torch", "lightning"} & set(sys.modules)), flush=True)
             raise First
-        train.log.info = first
+        train.CONSOLE.out = first
         try:
             train.main()
         except First:
