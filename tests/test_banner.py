@@ -33,7 +33,9 @@ def test_the_banner_says_what_the_run_is_and_how_long_it_takes(tiny, caplog, tmp
     assert said["features"] == "ClassifierFeatures"
     expected = [number for number, text in enumerate(caplog.messages) if text.startswith("Training will take ")]
     (number,) = expected
-    assert re.fullmatch(r"Training will take .*second.*, its \d evaluations? .*second.*\.", caplog.messages[number])
+    assert re.fullmatch(
+        r"Training will take .*second.*, and \d evaluations? .*second.* more\.", caplog.messages[number]
+    )
     assert any(text.startswith("800/800 images") for text in caplog.messages[number:])
 
 
@@ -49,7 +51,7 @@ def test_the_expected_time_counts_the_evaluations_that_come(monkeypatch):
     module.images_seen = 2_000
     assert (
         banner.expect(trainer, module, 80.0)
-        == "Training will take about 80 seconds, its 4 evaluations about 48 seconds."
+        == "Training will take about 80 seconds, and 4 evaluations about 48 seconds more."
     )
     banner._measures_at_start = False  # resumed: nothing was timed
     assert banner.expect(trainer, module, 200.0) == "Training will take about 3 minutes."

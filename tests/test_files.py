@@ -79,7 +79,9 @@ def test_two_writers_of_one_file_do_not_share_a_temporary_file(tmp_path):
 
 def test_temporary_files_are_cleared_in_sub_folders_and_only_when_idle_for_long_enough(tmp_path):
     (tmp_path / "samples").mkdir()
-    old, new, other = (tmp_path / name for name in (".last.ckpt.7.partial", "samples/.a.png.8.partial", "last.ckpt"))
+    old, new, other = (
+        tmp_path / name for name in (f".last.ckpt.{7:032}.partial", f"samples/.a.png.{8:032}.partial", "last.ckpt")
+    )
     for file in (old, new, other):
         file.touch()
     os.utime(old, (time.time() - 100,) * 2)
@@ -88,3 +90,14 @@ def test_temporary_files_are_cleared_in_sub_folders_and_only_when_idle_for_long_
     assert not old.exists() and new.exists()
     clear_partial(tmp_path)
     assert not new.exists() and other.exists()
+
+
+def test_only_files_of_our_own_names_are_cleared_and_only_where_a_run_writes(tmp_path):
+    ours = f".last.ckpt.{'0123456789abcdef' * 2}.partial"
+    kept = [tmp_path / ".movie.partial", tmp_path / "mine" / ours, tmp_path / "samples" / "deeper" / ours]
+    cleared = [tmp_path / ours, tmp_path / "samples" / ours]
+    for path in [*kept, *cleared]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    clear_partial(tmp_path)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in cleared)

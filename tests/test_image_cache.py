@@ -202,7 +202,7 @@ def test_what_a_killed_process_was_writing_an_hour_ago_is_removed(top):
     fill(top, 9)
     folder = top.parent / "root" / "cache"
     folder.mkdir(parents=True)
-    abandoned, in_use = folder / ".a.npy.1.partial", folder / ".b.npy.2.partial"
+    abandoned, in_use = folder / f".a.npy.{1:032}.partial", folder / f".b.npy.{2:032}.partial"
     for file in (abandoned, in_use):
         file.touch()
     os.utime(abandoned, (time.time() - 4000,) * 2)

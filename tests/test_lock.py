@@ -35,13 +35,13 @@ def holder(tmp_path):
 
 
 def test_a_second_process_is_refused_in_a_sentence_until_the_first_has_died(holder, tiny, tmp_path):
-    partial = tmp_path / "run" / ".last.ckpt.1.partial"
+    partial = tmp_path / "run" / f".last.ckpt.{1:032}.partial"
     partial.write_text("being written by the first")
     config = tiny("run.images=32", "~callbacks.evaluate")
     for start in (lambda: train(config), lambda: resume.start_or_resume(config)):
         with pytest.raises(UserError, match=r"another process is training in .*run: wait until it ends or stop it"):
             start()
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".last.ckpt.1.partial", ".lock"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [f".last.ckpt.{1:032}.partial", ".lock"]
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     train(config)

@@ -127,3 +127,15 @@ def test_metrics_of_the_other_kind_are_left_out_and_nothing_left_is_an_error():
     assert list(ImageProtocol("mine", ClassifierFeatures(), both).measured) == ["fid"]
     with pytest.raises(UserError, match="nothing can be measured: fid: it needs whole images"):
         ImageProtocol("mine", LaplacianPatches(), {"fid": FID()})
+
+
+def test_patches_of_an_image_do_not_depend_on_its_batch_and_differ_between_images():
+    images = images_of(0, count=10)
+    features, whole = features_of(images)
+    parts = torch.cat([features.network(part).features for part in images.split(3)])
+    assert torch.equal(whole.features, parts)
+    numbers = features.network.numbers(images)
+    assert len(numbers.flatten(1).unique(dim=0)) == 10 and numbers.min() >= 0
+    places = features.network.numbers(images_of(1, count=500)) % 26  # of a level of 32 pixels
+    expected = places.numel() / 26
+    assert ((places.flatten().bincount(minlength=26) - expected).abs() < 5 * expected**0.5).all()

@@ -150,9 +150,12 @@ def test_a_name_that_is_known_twice_is_proposed_once():
     [
         ("gamma=-1", "gamma=-1: the weight of R1 and R2"),
         ("seed=-1", "seed=-1: expected a whole number"),
+        ("seed=true", "seed=True: expected a whole number"),
+        ("gamma=inf", "gamma=inf: the weight of R1 and R2"),
+        ("+trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1 is not used: set training.clip"),
         ("training.batch_size=a", "training.batch_size='a': expected a whole number"),
         ("game.critic_steps=0", "game.critic_steps=0: the smallest value is 1"),
-        ("trainer.max_epochs=5", "trainer.max_epochs=5: the budget is in real images"),
+        ("trainer.max_epochs=5", "trainer.max_epochs=5 is not used: set run.images"),
         ("callbacks.evaluate.every=0", r"callbacks\.evaluate\.every=0: choose 1 image or more"),
     ],
 )
@@ -179,7 +182,12 @@ def test_another_class_by_its_target_forgets_options_of_the_old_one_but_not_type
     [
         (["objective=fidd"], "objective=fidd is not measured: choose one of fid. Did you mean fid"),
         (["objective=fid", "~callbacks.evaluate"], "nothing is, without callbacks.evaluate"),
-        (["+trainer.max_steps=5"], "the budget is in real images"),
+        (["+trainer.max_steps=5"], "trainer.max_steps=5 is not used: set run.images"),
+        (["trainer.devices=0"], "lightning.Trainer: "),
+        (["model.base_channels=-4"], "model.base_channels=-4: choose 1 or more"),
+        (["model=mlp", "model.width=0"], "model.width=0: choose 1 or more"),
+        (["callbacks.overfitting.count=0"], "callbacks.overfitting.count=0: choose 1 image or more"),
+        (["objective=1"], "objective=1 is not measured"),
         (["trainer=gpu"], "torch finds no GPU: take trainer=auto"),
         (["dataset._target_=torch.utils.data.TensorDataset"], "is a torch Dataset: set dataset._target_="),
         (["loss._target_=fractions.Fraction"], "loss: Fraction has no `paired`: docs/extending.md"),

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 import yaml
+from lightning import Callback
 
 import zerosum
+from zerosum import compose, train
 from zerosum.errors import UserError
 from zerosum.evaluation.measurement import read_record
 
@@ -55,8 +57,24 @@ def test_a_program_without_logging_sees_the_messages(tmp_path):
     assert "Done: 64 images" in done.stdout
 
 
-def test_own_classes_of_the_command_are_trusted_by_resume_auto():
-    from zerosum.runs.resume import packages_of
+class Note(Callback):
+    """A callback of one's own."""
 
-    typed = {"loss": {"_target_": "mine.Loss"}, "model": {"_target_": "zerosum.models.mlp.Generator"}}
-    assert packages_of({**typed, "trainer": {"_target_": "lightning.Trainer"}}) == ["mine"]
+
+@pytest.mark.parametrize("mode", ["auto", "folder"])
+def test_what_the_command_names_is_trusted_when_it_is_started_again(tmp_path, mode, caplog):
+    run = tmp_path / "run"
+    monitor = "+callbacks.rate._target_=lightning.pytorch.callbacks.LearningRateMonitor"
+    own = [monitor, f"+callbacks.note._target_={__name__}.Note", f"run.folder={run}"]
+    with caplog.at_level("INFO", "zerosum"):
+        train(compose(*RING, *own, "run.images=64", *(["resume=auto"] if mode == "auto" else [])))
+    assert ("to open it later, add trusted=[lightning" in caplog.text) == (mode == "folder")
+    train(compose(*RING, *own, "run.images=128", f"resume={'auto' if mode == 'auto' else run}"))
+    assert (run / "metrics.json").read_text().count('"images": 128') >= 1
+
+
+def test_a_folder_with_a_foreign_config_is_not_trained_in(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine: 1\n")
+    with pytest.raises(UserError, match=r"has a config\.yaml that is no run's"):
+        train(compose(*RING, "run.images=64", f"run.folder={tmp_path}"))
+    assert (tmp_path / "config.yaml").read_text() == "mine: 1\n"

@@ -77,3 +77,34 @@ def test_without_the_library_the_message_says_how_to_install_it(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match="pip install datasets"):
         HuggingFace(str(tmp_path)).prepare()
+
+
+def test_no_damage_of_a_file_is_a_traceback(tmp_path):
+    np.savez_compressed(tmp_path / "mine.npz", images=PIXELS)
+    whole = (tmp_path / "mine.npz").read_bytes()
+    np.save(tmp_path / "array.npy", PIXELS)
+    damaged = bytearray(whole)
+    damaged[200:260] = bytes(60)
+    (tmp_path / "deflate.npz").write_bytes(damaged)
+    for name in ("array.npy", "deflate.npz"):
+        with pytest.raises(UserError, match=rf"{name} is no .npz file that can be read"):
+            Npz(str(tmp_path / name)).prepare()
+
+
+@pytest.mark.parametrize("label", [10**9, 2**63 + 1])
+def test_a_huge_label_takes_no_memory(tmp_path, label):
+    labels = np.full(20, label, dtype=np.uint64)
+    with pytest.raises(UserError, match="labels are not 20 whole numbers from 0 to at most 99,999"):
+        Npz(saved(tmp_path, images=PIXELS, labels=labels)).split("test")
+
+
+def test_a_broken_image_of_hugging_face_is_named(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    column = {"image": [{"bytes": b"no image", "path": None}] * 20}
+    datasets.Dataset.from_dict(column, datasets.Features({"image": datasets.Image()})).save_to_disk(tmp_path / "broken")
+    with pytest.raises(UserError, match="image 9 cannot be read"):
+        HuggingFace(str(tmp_path / "broken")).split("test")
+    words = datasets.Dataset.from_dict({"image": ["a"] * 20})
+    words.save_to_disk(tmp_path / "words")
+    with pytest.raises(UserError, match="row 9 of `image` holds str"):
+        HuggingFace(str(tmp_path / "words")).split("test")

@@ -48,7 +48,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """An exception's message on one line of at most 200 characters, or its type if it has no message."""
     message = " ".join(str(error).split()) or type(error).__name__
     return message if len(message) <= 200 else f"{message[:199]}…"

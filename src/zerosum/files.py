@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from zerosum.errors import UserError
+
+PLACES = (".", "samples", "wandb")
+"""Where a run writes, below its folder"""
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 
 
 def save_whole(path: Path, write: Callable[[Path], object], size: int | None = None) -> None:
@@ -40,9 +45,10 @@ def clear_partial(folder: Path, idle_seconds: float = 0) -> None:
 
     In a folder that other processes write to as well, remove only files that were not written to for `idle_seconds`.
     """
-    for partial in folder.rglob(".*.partial") if folder.is_dir() else ():
+    for partial in [path for place in PLACES for path in (folder / place).glob(".*.partial")]:
         with suppress(OSError):  # another process may have finished or removed it
-            if idle_seconds == 0 or time.time() - partial.lstat().st_mtime > idle_seconds:
+            is_idle = idle_seconds == 0 or time.time() - partial.lstat().st_mtime > idle_seconds
+            if is_idle and PARTIAL.fullmatch(partial.name):
                 partial.unlink()
 
 

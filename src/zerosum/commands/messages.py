@@ -91,8 +91,8 @@ def errors_as_sentences(config_name: str = "config") -> Iterator[None]:
             yield
     except UserError as error:
         stop(str(error))
-    except KeyboardInterrupt:
-        print("Interrupted before there was anything to save.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "Interrupted before there was anything to save.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -121,8 +121,9 @@ def nothing_left() -> Iterator[None]:
         came_before = is_before_training(error)
         for folder in remove_made({*TRACES, "config.yaml"} if came_before else TRACES):
             close_log(folder / "console.log")
-        if came_before and isinstance(error, SystemExit):  # Lightning's answer to Ctrl-C
-            raise KeyboardInterrupt from error
+        if isinstance(error, SystemExit):  # Lightning's answer to Ctrl-C
+            later = "Interrupted within a step: continue from the last checkpoint with the option resume."
+            raise KeyboardInterrupt(*([] if came_before else [later])) from error
         raise
 
 

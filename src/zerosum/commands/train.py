@@ -33,7 +33,7 @@ def main(config: DictConfig) -> float | None:
 
 def run(config: DictConfig, overrides: list[str]) -> float | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
-    if config.resume is None:
+    if config.resume in (None, "auto"):
         check_first(config)
         if is_first_process():
             CONSOLE.out(f"Starting {printable(config.run.name)} ...", highlight=False)

@@ -27,3 +27,7 @@ def main() -> None:
 
         print(f"error: zerosum {verb}: there is no such verb.{did_you_mean(verb, VERBS)}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

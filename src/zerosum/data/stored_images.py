@@ -1,6 +1,5 @@
 """Images that another program saved together: a .npz file, or a folder of Hugging Face's datasets."""
 
-import zipfile
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from zerosum.errors import UserError, one_line
 
 HELD_OUT_EVERY = 10
 WHITE = (255, 255, 255)
+MOST_CLASSES = 100_000
 
 
 class StoredImages(ImageDataset):
@@ -71,6 +71,15 @@ class StoredImages(ImageDataset):
         """Number of all images."""
 
 
+def check_labels(labels: np.ndarray, count: int, path: Path) -> None:
+    """UserError unless these are `count` whole numbers that number the classes from 0."""
+    are_whole = labels.shape == (count,) and labels.dtype.kind in "iu"
+    if not are_whole or not 0 <= labels.min() <= labels.max() < MOST_CLASSES:
+        raise UserError(
+            f"dataset.path={path}: labels are not {count:,} whole numbers from 0 to at most {MOST_CLASSES - 1:,}"
+        )
+
+
 class Npz(StoredImages):
     """The arrays `images`, uint8 (N, H, W) or (N, H, W, C), and, if there is one, `labels` (N,) of a .npz file."""
 
@@ -81,7 +90,7 @@ class Npz(StoredImages):
             with np.load(self.path, allow_pickle=False) as file:
                 found = {name: file[name] for name in ("images", "labels") if name in file.files}
                 names = file.files
-        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # numpy and zipfile raise whatever the damage makes them
             raise UserError(f"dataset.path={self.path} is no .npz file that can be read: {one_line(error)}") from error
         images, labels = found.get("images"), found.get("labels")
         if images is None or images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
@@ -93,8 +102,8 @@ class Npz(StoredImages):
             raise UserError(
                 f"dataset.path={self.path}: images {images.shape} are not (N, H, W, C): move the channels last"
             )
-        if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu" or labels.min() < 0):
-            raise UserError(f"dataset.path={self.path}: labels are not {len(images):,} whole numbers from 0")
+        if labels is not None:
+            check_labels(labels, len(images), self.path)
         return found
 
     @property
@@ -151,7 +160,11 @@ class HuggingFace(StoredImages):
     @cached_property
     def labels(self) -> np.ndarray | None:  # type: ignore[override]
         """(N,) int64; None without the column."""
-        return np.array(self.table["label"], dtype=np.int64) if "label" in self.table.column_names else None
+        if "label" not in self.table.column_names:
+            return None
+        labels = np.array(self.table["label"])
+        check_labels(labels, self.count, self.path)
+        return labels.astype(np.int64)
 
     @cached_property
     def classes(self) -> tuple[str, ...] | None:  # type: ignore[override]
@@ -162,5 +175,17 @@ class HuggingFace(StoredImages):
         return tuple(names or map(str, range(int(self.labels.max()) + 1)))
 
     def images(self, rows: np.ndarray) -> list[Image.Image]:
-        """The images at these rows."""
-        return [self.table[int(row)]["image"] for row in rows]
+        """The images at these rows; UserError at the first that cannot be decoded."""
+        return [self.image(int(row)) for row in rows]
+
+    def image(self, row: int) -> Image.Image:
+        """One image."""
+        try:
+            found = self.table[row]["image"]
+        except Exception as error:  # a damaged image can make the decoder raise anything
+            raise UserError(f"dataset.path={self.path}: image {row} cannot be read: {one_line(error)}") from error
+        if not isinstance(found, Image.Image):
+            raise UserError(
+                f"dataset.path={self.path}: row {row} of `image` holds {type(found).__name__}, not an image"
+            )
+        return found

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 
 from zerosum.data.dataset import Dataset
 from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory, one_line
-from zerosum.experiment.settings import Run, is_gan
+from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
 from zerosum.gan.game import Game
 from zerosum.gan.gan import GAN, Optimizers
@@ -40,7 +40,8 @@ def make(node: Any, **further: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError) or is_out_of_memory(error.__cause__):
             raise error.__cause__ from None  # type: ignore[misc]
-        raise UserError(one_line(error)) from error
+        cause = error.__cause__ or error
+        raise UserError(f"{node['_target_']}: {one_line(cause)}") from error
 
 
 def make_each(nodes: dict[str, Any]) -> dict[str, Any]:
@@ -85,11 +86,9 @@ def check_dataset(dataset: Any) -> None:
     check_has(dataset, "dataset", "sample_shape", "num_classes", "samples_to_draw", "name", "prepare", "stream", "draw")
 
 
-def refuse_other_budgets(trainer: dict[str, Any]) -> None:
-    """UserError at a budget in epochs or steps, or at a GPU that is not there."""
-    for name, ours in (("max_epochs", -1), ("max_steps", None)):
-        if trainer.get(name, ours) not in (ours, None):
-            raise UserError(f"trainer.{name}={trainer[name]}: the budget is in real images: set run.images=...")
+def check_trainer(trainer: dict[str, Any]) -> None:
+    """UserError at options that Lightning would not heed here, or at a GPU that is not there."""
+    refuse_lightnings_own(trainer)
     if trainer.get("accelerator") in ("gpu", "cuda") and not (torch.cuda.is_available() or torch.mps.is_available()):
         raise UserError("trainer.accelerator=gpu: torch finds no GPU: take trainer=auto, or trainer=cpu")
 
@@ -102,7 +101,7 @@ def check_objective(objective: str | None, callbacks: list[Callback]) -> None:
     known = [name for directions in better for name in directions]
     if objective not in known:
         choice = f"choose one of {', '.join(known)}" if known else "nothing is, without callbacks.evaluate"
-        raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(objective, known)}")
+        raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(str(objective), known)}")
 
 
 def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
@@ -143,7 +142,7 @@ def build(config: dict[str, Any]) -> Experiment:
     module = build_module(config, dataset.sample_shape)
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
-    refuse_other_budgets(config["trainer"])
+    check_trainer(config["trainer"])
     callbacks = list(make_each(config["callbacks"]).values())
     check_objective(config["objective"], callbacks)
     trainer = make(

@@ -39,8 +39,8 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
         config.command = {"overrides": list(overrides), "choices": groups}
     run = OmegaConf.to_container(config.run, resolve=False)
     assert isinstance(run, dict)
-    if "${words:" in str(run["name"]):
-        config.run.name = join_words(*(groups[group] for group in ("dataset", "model", "loss")), f"seed{config.seed}")
+    chosen = r"\$\{hydra:runtime\.choices\.(\w+)\}"
+    config.run.name = re.sub(chosen, lambda match: str(groups.get(match[1]) or "null"), str(run["name"]))
     if "${hydra:" in str(run["folder"]):
         resumed = {None: new_folder(config.run.name), "auto": f"outputs/{config.run.name}"}
         config.run.folder = resumed.get(config.resume, config.resume)

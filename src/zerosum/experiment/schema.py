@@ -135,7 +135,7 @@ def words_for(annotation: Any) -> list[str]:
         return [f"a list, each item {each}" if each else "a list"]
     if origin in (dict, Mapping):
         return [f"named entries, each {describe(arguments[1])}" if arguments else "named entries"]
-    return [WORDS[annotation]] if annotation in WORDS else []
+    return [WORDS[annotation]] if inspect.isclass(annotation) and annotation in WORDS else []
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

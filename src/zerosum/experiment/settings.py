@@ -1,5 +1,7 @@
 """The settings of a run, and the validation of a whole config."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,10 @@ SETTINGS = {
     "game": "zerosum.gan.game.Game",
 }
 """Groups that are checked against a constructor that their YAML need not name"""
+INSTEAD = dict.fromkeys(("max_epochs", "max_steps", "min_epochs", "min_steps", "fast_dev_run"), "run.images")
+INSTEAD |= dict.fromkeys(("limit_train_batches", "overfit_batches"), "run.images")
+INSTEAD |= {"accumulate_grad_batches": "training.accumulate", "gradient_clip_val": "training.clip"}
+"""Options of Lightning's Trainer that it would not heed here, and what is meant"""
 INT64 = 2**63
 
 
@@ -48,18 +54,24 @@ def check_first(config: DictConfig) -> None:
         typed = check_node({**node, "_target_": target}, name)  # type: ignore[dict-item]
         locate(typed.pop("_target_"), name)(**typed)
     check_seed(config.seed)
-    if not isinstance(config.gamma, int | float) or not config.gamma >= 0:
+    if not isinstance(config.gamma, int | float) or not 0 <= config.gamma < math.inf:
         raise UserError(f"gamma={config.gamma}: the weight of R1 and R2 is a number of 0 or more")
-    if config.trainer.get("max_epochs", -1) not in (-1, None):
-        raise UserError(f"trainer.max_epochs={config.trainer.max_epochs}: the budget is in real images: set run.images")
+    refuse_lightnings_own(config.trainer)
     for name, callback in (config.callbacks or {}).items():
         if isinstance(callback.get("every"), int):
             check_interval(name, callback.every)
 
 
+def refuse_lightnings_own(trainer: Mapping[str, Any]) -> None:
+    """UserError at options of Lightning's Trainer in whose place zerosum has its own."""
+    for name, ours in INSTEAD.items():
+        if trainer.get(name) not in (None, -1):
+            raise UserError(f"trainer.{name}={trainer[name]} is not used: set {ours} instead")
+
+
 def check_seed(seed: Any) -> None:
     """UserError unless it is a whole number of at most 63 bits."""
-    if not isinstance(seed, int) or not 0 <= seed < INT64:
+    if type(seed) is not int or not 0 <= seed < INT64:
         raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
 
 

@@ -244,6 +244,11 @@ class GAN(GenerativeModule):
             scores: Scores = self.discriminator(seen, condition)
         else:
             scores = functional_call(self.discriminator, weights, (seen, condition))
+        if not isinstance(scores, Scores):
+            raise UserError(
+                f"model.discriminator: {type(self.discriminator).__name__} returns {type(scores).__name__}: let it"
+                " return Scores(logits), as docs/extending.md shows"
+            )
         class_logits = scores.class_logits
         return Scores(scores.logits.float(), None if class_logits is None else class_logits.float())
 

@@ -14,6 +14,7 @@ from zerosum.experiment.build import make, make_each
 from zerosum.experiment.settings import Run, flatten, validate
 from zerosum.experiment.train import Outcome, train
 from zerosum.runs.checkpoints import read_newest
+from zerosum.runs.folder import LARGEST_CONFIG
 from zerosum.runs.load import rebuild, saved_config
 from zerosum.runs.resumable import check_resumable
 from zerosum.runs.trust import refuse_elsewhere, refuse_machines, refuse_root
@@ -29,6 +30,7 @@ OF_ONE_START = (*EXTENDABLE, "resume.", "resume_force.", "trusted.", "data.", "c
 PRESETS = ("experiment", "recipe")
 """Groups that set keys of every other group"""
 CHECKPOINTS = ("last.ckpt", "previous.ckpt")
+RESULTS = ("best.ckpt", "metrics.csv", "metrics.json", "samples", "training.gif")
 
 log = logging.getLogger("zerosum")
 
@@ -75,7 +77,7 @@ def configure(
 def start_or_resume(config: DictConfig) -> Outcome:
     """Resume if the folder has a checkpoint, else start over what is there; do nothing if the run is finished."""
     typed, folder = validate(config), Path(config.run.folder)
-    trusted = [*typed["trusted"], *packages_of(typed)]  # this command names them itself
+    trusted = [*typed["trusted"], *targets_of(typed)]  # this command names them itself
     with hold(folder):
         if not any((folder / name).exists() for name in CHECKPOINTS):
             return train(typed)
@@ -87,10 +89,9 @@ def start_or_resume(config: DictConfig) -> Outcome:
         return train(typed, put_in_place(folder))
 
 
-def packages_of(typed: dict[str, Any]) -> list[str]:
-    """Packages besides zerosum's own that the config names classes of."""
-    targets = [value for key, value in flatten(typed).items() if key.endswith("_target_")]
-    return sorted({str(target).partition(".")[0] for target in targets} - {"zerosum", "torch", "lightning"})
+def targets_of(node: dict[str, Any]) -> list[str]:
+    """Every class that a config names."""
+    return sorted({str(value) for key, value in flatten(node).items() if key.endswith("_target_")})
 
 
 def prepare(typed: dict[str, Any], run: Path, trusted: str | Sequence[str]) -> tuple[int, int]:
@@ -190,11 +191,23 @@ def finished_evaluation(typed: dict[str, Any], folder: Path) -> Evaluate | None:
 
 def refuse_to_overwrite(folder: Path) -> None:
     """UserError if the folder already holds a run's results; further processes of a run find its own."""
-    results = [name for name in (*CHECKPOINTS, "best.ckpt", "metrics.csv") if (folder / name).exists()]
-    if not results or not is_first_process():
+    results = [name for name in (*CHECKPOINTS, *RESULTS) if (folder / name).exists()]
+    if not is_first_process():
+        return
+    if (folder / "config.yaml").exists() and not is_config_of_run(folder / "config.yaml"):
+        raise UserError(f"{folder} has a config.yaml that is no run's: choose another hydra.run.dir")
+    if not results:
         return
     if any(name in CHECKPOINTS for name in results):
         advice = f"continue it with resume={folder}"
     else:
-        advice = "it ended before its first checkpoint, so start it again by adding resume=auto"
+        advice = f"it has {results[0]} and no checkpoint, so start it again by adding resume=auto"
     raise UserError(f"{folder} already holds a run: {advice}, or choose another hydra.run.dir")
+
+
+def is_config_of_run(path: Path) -> bool:
+    """Whether a training wrote this file: its last groups are those that only a run's config has."""
+    if not path.is_file() or path.stat().st_size > LARGEST_CONFIG:
+        return False
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {"run:", "training:", "data:", "command:"} <= set(lines) | {line.removesuffix(" {}") for line in lines}

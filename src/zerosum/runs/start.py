@@ -3,12 +3,17 @@
 import logging
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from zerosum.console import ConsoleHandler
 from zerosum.experiment.train import Outcome
 from zerosum.experiment.train import train as train_new
-from zerosum.runs.resume import refuse_to_overwrite, resume, start_or_resume
+from zerosum.runs.resume import refuse_to_overwrite, resume, start_or_resume, targets_of
+
+log = logging.getLogger("zerosum")
+
+OWN = ("zerosum.", "torch.optim.", "lightning.Trainer")
+"""Targets that any run may name"""
 
 
 def train(config: DictConfig) -> Outcome:
@@ -24,9 +29,15 @@ def start(config: DictConfig, overrides: list[str]) -> Outcome:
     """Start, or with `resume` continue; `overrides` are those of the command line."""
     if config.resume == "auto":
         return start_or_resume(config)
+    composed = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(composed, dict)
+    named = targets_of(composed)  # type: ignore[arg-type]
     if config.resume is not None:
-        return resume(Path(config.resume), overrides, config.trusted, config, config.resume_force)
+        return resume(Path(config.resume), overrides, [*config.trusted, *named], config, config.resume_force)
     refuse_to_overwrite(Path(config.run.folder))
+    foreign = sorted({target.partition(".")[0] for target in named if not target.startswith(OWN)})
+    if foreign:
+        log.info("The run is made of classes of %s: to open it later, add trusted=[%s].", *2 * [", ".join(foreign)])
     return train_new(config)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zerosum.data.images import ImageDataset, ShuffledImages
-from zerosum.errors import UserError
+from zerosum.errors import UserError, one_line
 from zerosum.evaluation.cached import check_tensor, load_or_compute
 from zerosum.evaluation.features.extractor import FeatureOutput, hash_tensors
 from zerosum.pixels import from_uint8
@@ -93,6 +93,7 @@ class ClassifierFeatures:
         path = next(SHIPPED.glob(f"*-{key}.safetensors"), None)
         if path is not None:
             content = load_shipped(path)
+            self.check(content)
         else:
             path = dataset.cache / f"classifier-{key}.pt"
             made_of = {"classifier of": dataset.fingerprint("train")}
@@ -163,10 +164,13 @@ class ClassifierFeatures:
 
 
 def load_shipped(path: Path) -> dict[str, Any]:
-    """Weights and test accuracy from a file of the package."""
-    with safe_open(path, "pt") as file:
-        accuracy = float(file.metadata()["accuracy"])
-    return {"weights": load_file(path), "accuracy": accuracy}
+    """Weights and test accuracy from a file of the package; UserError if it is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            accuracy = float(file.metadata()["accuracy"])
+        return {"weights": load_file(path), "accuracy": accuracy}
+    except Exception as error:  # safetensors has an error of its own
+        raise UserError(f"{path} is damaged ({one_line(error)}): install zerosum again") from error
 
 
 @contextmanager

@@ -40,17 +40,27 @@ class PatchPyramid(nn.Module):
     def forward(self, images: Tensor) -> FeatureOutput:
         """(B, C, H, W) uint8 to (B, levels * patches * C * 49); `by_level` undoes the flattening."""
         levels = laplacian_pyramid(from_uint8(images), len(self.resolutions))
-        taken = [self.take(level, index) for index, level in enumerate(levels)]
+        numbers = self.numbers(images)
+        taken = [self.take(level, numbers[:, :, index]) for index, level in enumerate(levels)]
         return FeatureOutput(torch.stack(taken, 1).flatten(1), None)
 
-    def take(self, level: Tensor, index: int) -> Tensor:
-        """(B, patches, C, 7, 7) at random places, the same ones for each batch of a size."""
-        random = torch.Generator().manual_seed(derive(self.seed, index, "patches"))
+    def numbers(self, images: Tensor) -> Tensor:
+        """Numbers (B, patches, levels, 2) from 0 that are functions of each image alone, whatever its batch.
+
+        A random linear hash of the pixels, modulo 2^64, is multiplied by random odd numbers; the upper bits are kept.
+        """
+        random = torch.Generator().manual_seed(derive(self.seed, "patches"))
+        shape = (self.patches, len(self.resolutions), 2)
+        weights = torch.randint(-(2**62), 2**62, images[0].shape, generator=random).to(images.device)
+        factors = (2 * torch.randint(-(2**61), 2**61, shape, generator=random) + 1).to(images.device)
+        hashed = (images.long() * weights).sum((1, 2, 3)) | 1
+        return (hashed[:, None, None, None] * factors >> 32) & 0x3FFFFFFF
+
+    def take(self, level: Tensor, numbers: Tensor) -> Tensor:
+        """(B, patches, C, 7, 7) of a level (B, C, H, W) at the places that `numbers` (B, patches, 2) stand for."""
         windows = level.unfold(2, SIDE, 1).unfold(3, SIDE, 1)  # (B, C, H - 6, W - 6, 7, 7)
-        shape = (len(level), self.patches)
-        rows, columns = (torch.randint(windows.shape[axis], shape, generator=random) for axis in (2, 3))
-        images = torch.arange(len(level))[:, None].expand(shape)
-        return windows[images.to(level.device), :, rows.to(level.device), columns.to(level.device)]
+        images = torch.arange(len(level), device=level.device)[:, None].expand(numbers.shape[:2])
+        return windows[images, :, numbers[..., 0] % windows.shape[2], numbers[..., 1] % windows.shape[3]]
 
     def by_level(self, features: Tensor) -> Tensor:
         """Features (N, F) to patches (levels, N * patches, C, 49)."""

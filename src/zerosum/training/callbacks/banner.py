@@ -40,7 +40,6 @@ class Banner(Callback):
                 log.info("  %-9s %s", name, text)
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
-        self._has_begun = True
         self._started = time.perf_counter()
         self._before: float | None = None
         self._steps = 0
@@ -52,6 +51,7 @@ class Banner(Callback):
             log.info("Continuing at %s images.", f"{self._from:,}")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GenerativeModule, batch: Any, batch_idx: int) -> None:
+        self._has_begun = True
         if self._before is None:
             self._before = time.perf_counter() - self._started
 
@@ -77,7 +77,7 @@ class Banner(Callback):
             return f"Training will take {about(training)}."
         left = -(-budget_of(trainer) // evaluate.every) - module.images_seen // evaluate.every
         evaluations = f"{left} evaluation{'s' if left != 1 else ''}"
-        return f"Training will take {about(training)}, its {evaluations} {about(left * self._before)}."
+        return f"Training will take {about(training)}, and {evaluations} {about(left * self._before)} more."
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Mark an error that came before the first step."""
@@ -110,9 +110,15 @@ def describe_device(trainer: Trainer) -> str:
     """Kind and name of the device, how many processes, and the precision."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    threads = f", {count_threads()}" if device.type == "cpu" else ""
     processes = f", {trainer.world_size} processes" if trainer.world_size > 1 else ""
     return f"{name}{threads}{processes}, precision {trainer.precision}"
+
+
+def count_threads() -> str:
+    """'1 thread', '2 threads': those of torch."""
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'s' if threads != 1 else ''}"
 
 
 def count_parameters(network: nn.Module) -> int:
