@@ -61,12 +61,10 @@ def test_every_command_trains(project, command, tmp_path):
     printed = verb("train.py", *words, *small(words), f"hydra.run.dir={tmp_path}/run", cwd=project)
     assert "Done: 320 images" in printed
     assert '"history"' in (tmp_path / "run" / "metrics.json").read_text()
-
-
-def test_what_the_examples_add_is_there(project):
-    """Each part leaves a trace: test_every_command_trains has run in this folder."""
-    assert len((project / "brightness.txt").read_text().splitlines()) == 5
-    assert "fid" in next(project.glob("curves/mine/*/metrics.csv")).read_text()
+    if "brightness" in command:
+        assert len((project / "brightness.txt").read_text().splitlines()) == 5
+    if "lightning_csv" in command:
+        assert "fid" in next(project.glob("curves/mine/*/metrics.csv")).read_text()
 
 
 def test_python_trains_loads_and_samples(project):

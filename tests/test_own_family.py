@@ -144,7 +144,7 @@ def test_it_is_sampled_measured_and_compared(runs):
     assert again["values"]["fid"] == pytest.approx(record["last"]["values"]["fid"], rel=1e-6) and "n_fake" in measured
     output = f"--output={runs}/comparison"
     table = verb("compare.py", str(runs / "straight"), str(runs / "two"), output, cwd=ROOT / "tests")
-    assert "| fid |" in table
+    assert "| fid ↓ |" in table
 
 
 def test_parts_of_a_game_are_refused(runs):

@@ -66,7 +66,7 @@ def test_from_a_damaged_last_checkpoint_the_one_before_it_is_used(copied, damage
 def test_a_run_is_not_overwritten_but_a_failed_start_may_be(finished_run, tmp_path):
     with pytest.raises(UserError, match=r"already holds a run: continue it with resume="):
         resume.refuse_to_overwrite(finished_run)
-    (tmp_path / "config.yaml").write_text("")
+    (tmp_path / "config.yaml").write_bytes((finished_run / "config.yaml").read_bytes())
     resume.refuse_to_overwrite(tmp_path)
 
 
