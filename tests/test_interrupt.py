@@ -122,3 +122,26 @@ def test_a_run_that_had_just_finished_was_not_stopped(tiny):
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
     assert train(typed).stopped_by is None
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_first_evaluation_leaves_nothing_and_says_so_once(tmp_path):
+    options = [option for option in TINY if not option.startswith("protocol.")]
+    options += ["protocol.n_fake=1_000_000", f"dataset.root={tmp_path}/data", f"hydra.run.dir={tmp_path}/run"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *options],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    printed = ""
+    while "Classifier features" not in printed:
+        printed += process.stdout.readline()
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert printed.strip() == "Interrupted before there was anything to save."
+    assert not (tmp_path / "run").exists()

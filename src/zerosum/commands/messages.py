@@ -115,7 +115,8 @@ def nothing_left() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
+        is_interrupt = isinstance(error.__context__, KeyboardInterrupt) and getattr(error, "code", 1) == 1
+        if isinstance(error, SystemExit) and not is_interrupt:
             raise  # an error that was told already, or a training that was stopped
         # config.yaml is written shortly before training: an error there says whether it began.
         came_before = is_before_training(error)
