@@ -48,6 +48,7 @@ def test_shipped_weights_are_taken_for_the_digits_wherever_they_are_measured(tmp
     assert flipped.hash == features.hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [MNIST, FashionMNIST])
 def test_shipped_weights_are_those_of_the_real_data(shared_data, source, monkeypatch):
     monkeypatch.setattr(ClassifierFeatures, "train", lambda *_: pytest.fail("trained"))

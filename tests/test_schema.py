@@ -12,7 +12,7 @@ from torch import Tensor
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.build import build
 from zerosum.experiment.schema import check, conform
-from zerosum.experiment.settings import check_first, validate
+from zerosum.experiment.settings import check_first, check_light_parts, validate
 
 
 class Widget:
@@ -164,6 +164,31 @@ def test_what_needs_no_torch_is_checked_before_it_is_imported(composed, override
         check_first(composed(override))
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lr=-1", "optimizer.discriminator: Invalid learning rate: -1"),
+        ("optimizer.betas=0.5", "optimizer.discriminator.betas=0.5: expected a list of 2, each a number"),
+        ("dataset.resolution=abc", "dataset.resolution='abc': expected a whole number"),
+        ("loss.smooth=x", "loss.smooth='x': expected"),
+    ],
+)
+def test_parts_of_torch_are_checked_before_lightning_is_imported(composed, override, message):
+    with pytest.raises(UserError, match=message):
+        check_light_parts(composed(override))
+
+
+def test_checking_light_parts_does_not_import_lightning():
+    script = """
+import sys, zerosum
+from zerosum.experiment.settings import check_light_parts
+check_light_parts(zerosum.compose("run.folder=x"))
+print("torch" in sys.modules, {"lightning", "torchmetrics"} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "True set()\n", done.stderr
+
+
 def test_checking_first_imports_neither_torch_nor_lightning():
     script = "import sys, zerosum.experiment.settings; print({'torch', 'lightning'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
@@ -186,7 +211,11 @@ def test_another_class_by_its_target_forgets_options_of_the_old_one_but_not_type
         (["trainer.devices=0"], "lightning.Trainer: "),
         (["model.base_channels=-4"], "model.base_channels=-4: choose 1 or more"),
         (["model=mlp", "model.width=0"], "model.width=0: choose 1 or more"),
-        (["callbacks.overfitting.count=0"], "callbacks.overfitting.count=0: choose 1 image or more"),
+        (
+            ["metrics=precision_recall", "metrics.precision_recall.k=0"],
+            "metrics.precision_recall.k=0: choose 1 or more",
+        ),
+        (["callbacks.overfitting.count=0"], "callbacks.overfitting.count=0: choose 1 or more"),
         (["objective=1"], "objective=1 is not measured"),
         (["trainer=gpu"], "torch finds no GPU: take trainer=auto"),
         (["dataset._target_=torch.utils.data.TensorDataset"], "is a torch Dataset: set dataset._target_="),

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 from conftest import TINY, verb
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_a_folder_without_labels_is_measured_by_patches_and_a_file_of_arrays_by_its_labels(tmp_path):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (40, 20, 24, 3), dtype=np.uint8)

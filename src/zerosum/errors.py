@@ -54,6 +54,13 @@ def one_line(error: BaseException) -> str:
     return message if len(message) <= 200 else f"{message[:199]}…"
 
 
+def check_positive(group: str, **options: float) -> None:
+    """UserError at the first option that is less than 1."""
+    for name, value in options.items():
+        if value < 1:
+            raise UserError(f"{group}.{name}={value}: choose 1 or more")
+
+
 def check_has(part: object, path: str, *names: str) -> None:
     """UserError if an object that the config names lacks an attribute of its contract."""
     for name in names:

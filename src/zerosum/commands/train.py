@@ -15,7 +15,7 @@ from zerosum.commands.sweeps import refuse_processes
 from zerosum.console import CONSOLE
 from zerosum.errors import printable
 from zerosum.experiment.compose import CONF
-from zerosum.experiment.settings import check_first
+from zerosum.experiment.settings import check_first, check_light_parts
 from zerosum.training.lock import is_first_process
 
 
@@ -38,6 +38,8 @@ def run(config: DictConfig, overrides: list[str]) -> float | None:
         if is_first_process():
             CONSOLE.out(f"Starting {printable(config.run.name)} ...", highlight=False)
     with without_garbage_collection():
+        if config.resume in (None, "auto"):
+            check_light_parts(config)
         from zerosum.runs.start import start
 
     outcome = start(config, overrides)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics.image.inception import InceptionScore as TorchmetricsInceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from zerosum.errors import UnmeasurableError, UserError
+from zerosum.errors import UnmeasurableError, UserError, check_positive
 from zerosum.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, standard_error
 from zerosum.evaluation.protocol import Direction
 from zerosum.evaluation.reference import FeatureSet, Reference, predicted_classes
@@ -139,6 +139,7 @@ class KID:
     has_floor: ClassVar[bool] = True
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> None:
+        check_positive("metrics.kid", subsets=subsets, subset_size=subset_size)
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed
@@ -169,6 +170,7 @@ class InceptionScore:
     has_floor: ClassVar[bool] = True
 
     def __init__(self, splits: int = 10, seed: int = 0) -> None:
+        check_positive("metrics.inception_score", splits=splits)
         self.splits = splits
         self.seed = seed
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from zerosum.errors import UnmeasurableError, UserError
+from zerosum.errors import UnmeasurableError, UserError, check_positive
 from zerosum.evaluation.protocol import Direction
 from zerosum.evaluation.reference import FeatureSet, Reference
 
@@ -22,6 +22,7 @@ class PrecisionRecall:
     has_floor: ClassVar[bool] = True
 
     def __init__(self, k: int = 3) -> None:
+        check_positive("metrics.precision_recall", k=k)
         self.k = k
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
@@ -43,6 +44,7 @@ class DensityCoverage:
     has_floor: ClassVar[bool] = True
 
     def __init__(self, k: int = 5) -> None:
+        check_positive("metrics.density_coverage", k=k)
         self.k = k
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zerosum.errors import UnmeasurableError, UserError
+from zerosum.errors import UnmeasurableError, check_positive
 from zerosum.evaluation.features.patches import PatchPyramid
 from zerosum.evaluation.protocol import Direction
 from zerosum.evaluation.reference import FeatureSet, Reference
@@ -28,8 +28,7 @@ class SlicedWasserstein:
     has_floor: ClassVar[bool] = True
 
     def __init__(self, slices: int = 128, seed: int = 0) -> None:
-        if slices < 1:
-            raise UserError(f"metrics.sliced_wasserstein.slices={slices}: choose 1 or more")
+        check_positive("metrics.sliced_wasserstein", slices=slices)
         self.slices = slices
         self.seed = seed
 

@@ -9,8 +9,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zerosum.errors import UserError, did_you_mean
-from zerosum.experiment.schema import check, check_node, locate, options_of
+from zerosum.errors import UserError, did_you_mean, one_line
+from zerosum.experiment.schema import RESERVED, check, check_node, locate, options_of
 from zerosum.training.callbacks.schedule import check_interval
 
 GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
@@ -31,6 +31,8 @@ INSTEAD = dict.fromkeys(("max_epochs", "max_steps", "min_epochs", "min_steps", "
 INSTEAD |= dict.fromkeys(("limit_train_batches", "overfit_batches"), "run.images")
 INSTEAD |= {"accumulate_grad_batches": "training.accumulate", "gradient_clip_val": "training.clip"}
 """Options of Lightning's Trainer that it would not heed here, and what is meant"""
+LIGHT = ("dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer")
+"""Groups whose classes need no Lightning"""
 INT64 = 2**63
 
 
@@ -60,6 +62,27 @@ def check_first(config: DictConfig) -> None:
     for name, callback in (config.callbacks or {}).items():
         if isinstance(callback.get("every"), int):
             check_interval(name, callback.every)
+
+
+def check_light_parts(config: DictConfig) -> None:
+    """UserError at a wrong value among parts that need torch, but not Lightning, whose import takes twice as long."""
+    node: Any = OmegaConf.to_container(config, resolve=True)
+    drop_options_of_replaced(node)
+    parts = check({name: node[name] for name in LIGHT if node.get(name)})
+    optimizers = parts.get("optimizer", {})
+    for name, part in ({"": optimizers} if "_target_" in optimizers else optimizers).items():
+        if isinstance(part, dict):
+            check_optimizer(f"optimizer.{name}".rstrip("."), part)
+
+
+def check_optimizer(path: str, node: dict[str, Any]) -> None:
+    """UserError where an optimizer refuses its options."""
+    from torch import zeros
+
+    try:
+        locate(node["_target_"], path)([zeros(1)], **{key: value for key, value in node.items() if key not in RESERVED})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: {one_line(error)}; choose other options") from error
 
 
 def refuse_lightnings_own(trainer: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zerosum.data.dataset import Batch
 from zerosum.data.images import ImageDataset, Split
-from zerosum.errors import UserError
+from zerosum.errors import check_positive
 from zerosum.gan.gan import GAN
 from zerosum.gan.unrolled import weights_with_cloned_buffers
 from zerosum.pixels import from_uint8
@@ -29,8 +29,7 @@ class Overfitting(Callback):
 
     def __init__(self, every: int = 10_000, count: int = 256) -> None:
         check_interval("overfitting", every)
-        if count < 1:
-            raise UserError(f"callbacks.overfitting.count={count}: choose 1 image or more")
+        check_positive("callbacks.overfitting", count=count)
         self.every = every
         self.count = count
         self.real: dict[str, Batch] = {}

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from zerosum.errors import UserError
-
 KERNELS = 16
 """How many measures of nearness minibatch discrimination learns"""
 
@@ -59,13 +57,6 @@ class MinibatchDiscrimination(nn.Module):
         distances = (measures[:, None] - measures[None]).abs().sum(3)  # (B, B, kernels)
         nearness = (-distances).exp().sum(1) - 1
         return torch.cat([features, nearness.to(features.dtype)], 1)
-
-
-def check_positive(**options: int) -> None:
-    """UserError at the first option of a network that is less than 1."""
-    for name, value in options.items():
-        if value < 1:
-            raise UserError(f"model.{name}={value}: choose 1 or more")
 
 
 def logit_head(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrimination: bool) -> nn.Sequential:

@@ -5,14 +5,14 @@ import math
 
 from torch import Tensor, nn
 
-from zerosum.errors import UserError
-from zerosum.models.blocks import check_positive, logit_head, normalize_spectrally
+from zerosum.errors import UserError, check_positive
+from zerosum.models.blocks import logit_head, normalize_spectrally
 from zerosum.models.networks import Scores
 
 
 def widths(sample_shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to half the resolution: halved at each doubling, down to `base_channels`."""
-    check_positive(base_channels=base_channels)
+    check_positive("model", base_channels=base_channels)
     if len(sample_shape) != 3:
         raise UserError(f"dcgan makes images (C, H, W), this dataset has shape {tuple(sample_shape)}: use model=mlp")
     _, height, width = sample_shape
@@ -41,7 +41,7 @@ class Generator(nn.Module):
 
     def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64) -> None:
         super().__init__()
-        check_positive(latent_dim=latent_dim)
+        check_positive("model", latent_dim=latent_dim)
         channels = widths(sample_shape, base_channels)
         self.latent_dim = latent_dim
         # The paper's first layer, a transposed convolution of a 1x1 map, is this product.

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from zerosum.models.blocks import check_positive, logit_head, normalize_spectrally
+from zerosum.errors import check_positive
+from zerosum.models.blocks import logit_head, normalize_spectrally
 from zerosum.models.networks import Scores
 
 
@@ -17,7 +18,7 @@ class Generator(nn.Module):
 
     def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 16, width: int = 128, depth: int = 3) -> None:
         super().__init__()
-        check_positive(latent_dim=latent_dim, width=width, depth=depth)
+        check_positive("model", latent_dim=latent_dim, width=width, depth=depth)
         self.latent_dim = latent_dim
         self.sample_shape = tuple(sample_shape)
         widths = [latent_dim] + depth * [width]
@@ -46,7 +47,7 @@ class Discriminator(nn.Module):
         minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
-        check_positive(width=width, depth=depth)
+        check_positive("model", width=width, depth=depth)
         widths = [math.prod(sample_shape)] + depth * [width]
         hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
         head = logit_head((widths[-1],), minibatch_stddev, minibatch_discrimination)

@@ -25,7 +25,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "features": ("zerosum.evaluation",),
     "metrics": ("zerosum.evaluation",),
     "protocol": ("zerosum.evaluation",),
-    "trainer": ("lightning.Trainer", "zerosum.distributed"),
+    "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
     "callbacks": ("zerosum.training.callbacks", "zerosum.gan.overfitting", "zerosum.evaluation"),
     "logger": ("zerosum.training.loggers.CSVLogger", "zerosum.training.loggers.wandb_logger"),
 }

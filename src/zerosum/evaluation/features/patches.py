@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from zerosum.data.images import ImageDataset
-from zerosum.errors import UserError
+from zerosum.errors import UserError, check_positive
 from zerosum.evaluation.features.extractor import FeatureOutput
 from zerosum.pixels import from_uint8
 from zerosum.randomness import derive
@@ -75,8 +75,7 @@ class LaplacianPatches:
     resize = "none"
 
     def __init__(self, patches: int = 8, seed: int = 0) -> None:
-        if patches < 1:
-            raise UserError(f"features.patches={patches}: choose 1 or more")
+        check_positive("features", patches=patches)
         self.patches = patches
         self.seed = seed
 
