@@ -38,7 +38,7 @@ class ConsoleHandler(logging.Handler):
         """Print one record."""
         try:
             CONSOLE.out(self.format(record), highlight=False)
-        except Exception:
+        except Exception:  # as every handler of logging does
             self.handleError(record)
 
 

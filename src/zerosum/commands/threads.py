@@ -18,14 +18,16 @@ def prepare_threads() -> None:
 
     Settings of the user's own win. On an idle machine threads spin, as is fastest there.
     """
-    quota, cores = (
-        cpu_quota(),
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-    )
+    quota, cores = cpu_quota(), usable_cores()
     if quota is not None and quota < cores:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, math.floor(quota))))
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys() and idle_cores() < wanted_threads(cores) - 0.5:
         os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def wanted_threads(cores: int) -> int:

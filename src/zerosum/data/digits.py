@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate, pad
 
-from zerosum.data.images import ImageDataset, Split
+from zerosum.data.images import ImageDataset, Split, rows_of_split
 
 HOLD_OUT_EVERY = 5
 """One image in this many is held out."""
@@ -27,8 +27,7 @@ class Digits(ImageDataset):
         from sklearn.datasets import load_digits  # its import takes a second
 
         digits = load_digits()
-        held_out = np.arange(len(digits.target)) % HOLD_OUT_EVERY == HOLD_OUT_EVERY - 1
-        chosen = held_out if split == "test" else ~held_out
+        chosen = rows_of_split(len(digits.target), split, HOLD_OUT_EVERY)
         scans = torch.from_numpy(digits.images[chosen]).float()[:, None] * (255 / 16)  # 0 .. 16 gray levels
         scans = pad(scans, (1, 1, 1, 1))  # the digits touch the border, and would touch each other in a grid
         size = (self.resolution, self.resolution)

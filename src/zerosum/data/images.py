@@ -126,6 +126,12 @@ class ImageDataset(ABC):
         return grid(samples)
 
 
+def rows_of_split(count: int, split: str, every: int) -> np.ndarray:
+    """Indices of a split of `count` images without splits of their own: every `every`-th one is held out as test."""
+    held_out = np.arange(count) % every == every - 1
+    return np.flatnonzero(held_out if split == "test" else ~held_out)
+
+
 class ShuffledImages:
     """Batches without replacement: position p of the stream is entry p % N of the permutation of epoch p // N."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from zerosum.data.image_decoding import ResizeOptions, to_array
-from zerosum.data.images import ImageDataset, Split
+from zerosum.data.images import ImageDataset, Split, rows_of_split
 from zerosum.errors import UserError, one_line
 
 HELD_OUT_EVERY = 10
@@ -58,8 +58,7 @@ class StoredImages(ImageDataset):
 
     def read(self, split: str) -> Split:
         """Every image of a split, in order."""
-        held_out = np.arange(self.count) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-        rows = np.flatnonzero(held_out if split == "test" else ~held_out)
+        rows = rows_of_split(self.count, split, HELD_OUT_EVERY)
         if len(rows) == 0:
             raise UserError(f"{self.path} has {self.count} images, and the first held out is the tenth: add more")
         images = np.stack([to_array(image, self.resize_options) for image in self.images(rows)])

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zerosum.data.images import ImageDataset, Split
+from zerosum.data.images import ImageDataset, Split, rows_of_split
 from zerosum.errors import UserError
 
 HELD_OUT_EVERY = 10
@@ -69,8 +69,7 @@ class TorchDataset(ImageDataset):
         if self.test is not None:
             dataset = self.train if split == "train" else self.test
             return [dataset[place] for place in range(len(dataset))]
-        held_out = range(HELD_OUT_EVERY - 1, len(self.train), HELD_OUT_EVERY)
-        return [self.train[place] for place in range(len(self.train)) if (place in held_out) == (split == "test")]
+        return [self.train[place] for place in rows_of_split(len(self.train), split, HELD_OUT_EVERY).tolist()]
 
     def to_array(self, image: Any) -> np.ndarray:
         """(resolution, resolution, channels) uint8."""

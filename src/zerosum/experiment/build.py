@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 
 from zerosum.data.dataset import Dataset
 from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory, one_line
-from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
+from zerosum.experiment.settings import Run, is_gan, optimizer_errors, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
 from zerosum.gan.game import Game
 from zerosum.gan.gan import GAN, Optimizers
@@ -70,10 +70,8 @@ def make_optimizer(node: dict[str, Any]) -> Any:
 
 def check_optimizers(module: GenerativeModule) -> None:
     """UserError where an optimizer refuses its options, before anything is read or trained."""
-    try:
+    with optimizer_errors("optimizer"):
         module.configure_optimizers()
-    except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer: {one_line(error)}; choose other options") from error
 
 
 def check_dataset(dataset: Any) -> None:

@@ -1,7 +1,8 @@
 """The settings of a run, and the validation of a whole config."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,11 +77,19 @@ def check_light_parts(config: DictConfig) -> None:
 
 
 def check_optimizer(path: str, node: dict[str, Any]) -> None:
-    """UserError where an optimizer refuses its options."""
+    """UserError where an optimizer refuses its options for a matrix, which every optimizer takes."""
     from torch import zeros
 
+    options = {key: value for key, value in node.items() if key not in RESERVED}
+    with optimizer_errors(path):
+        locate(node["_target_"], path)([zeros(2, 2)], **options)
+
+
+@contextmanager
+def optimizer_errors(path: str) -> Iterator[None]:
+    """Raise what an optimizer's constructor raises at its options as UserErrors."""
     try:
-        locate(node["_target_"], path)([zeros(1)], **{key: value for key, value in node.items() if key not in RESERVED})
+        yield
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {one_line(error)}; choose other options") from error
 
