@@ -35,9 +35,9 @@ def read_curve(path: Path, name: str, subtracted: tuple[str, ...] = ()) -> tuple
 
 
 def penalties(path: Path) -> tuple[str, ...]:
-    """The columns of D's regularizers, which loss_discriminator includes."""
+    """The columns of D's regularizers, which game/loss_discriminator includes."""
     with path.open(encoding="utf-8", newline="") as file:
-        return tuple(name for name in next(csv.reader(file)) if name.startswith("regularizer/"))
+        return tuple(name for name in next(csv.reader(file)) if name.startswith("game/regularizer/"))
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
@@ -64,17 +64,17 @@ def main(run: Path) -> None:
     path, record = run / "metrics.csv", read_record(run / "metrics.json")
     end = record.last.images
     figure, (probabilities, losses, fid) = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
-    draw_batches(probabilities, read_curve(path, "d_real"), "D(x), real images", REAL, "-")
-    draw_batches(probabilities, read_curve(path, "d_fake"), "D(G(z)), fakes", FAKE, "--")
+    draw_batches(probabilities, read_curve(path, "game/d_real"), "D(x), real images", REAL, "-")
+    draw_batches(probabilities, read_curve(path, "game/d_fake"), "D(G(z)), fakes", FAKE, "--")
     probabilities.axhline(0.5, color="0.35", linewidth=0.9, linestyle=":")
     probabilities.set(title="What D says", ylabel="mean probability of being real", ylim=(0, 1))
-    loss_discriminator = read_curve(path, "loss_discriminator", penalties(path))
+    loss_discriminator = read_curve(path, "game/loss_discriminator", penalties(path))
     draw_batches(losses, loss_discriminator, "$J_D$, discriminator", REAL, "-")
-    draw_batches(losses, read_curve(path, "loss_generator"), "$J_G$, generator", FAKE, "--")
+    draw_batches(losses, read_curve(path, "game/loss_generator"), "$J_G$, generator", FAKE, "--")
     mark(losses, math.log(2), "$J_D$ if D = 1/2 everywhere: log 2", end, above=True)
     mark(losses, math.log(2) / 2, "$J_G$ if D = 1/2 everywhere: (log 2) / 2", end)
     losses.set(title="Losses", ylabel="loss, in nats", ylim=(0, None))
-    images, values = read_curve(path, "fid")
+    images, values = read_curve(path, "quality/fid")
     fid.plot(images, values, "o-", color=MEASURED, linewidth=2, label="samples")
     assert record.floor is not None, "the protocol of this run has a floor"
     mark(fid, record.floor["fid"], "floor: training images instead of samples", end)

@@ -20,7 +20,7 @@ def test_curves_have_images_first_and_no_row_twice(finished_run):
     assert next(iter(rows[0])) == "images"
     assert [int(row["images"]) for row in rows] == [0, 80, 160, 240, 320]
     assert [row["fid"] != "" for row in rows] == [True, False, True, False, True]
-    assert all(0 < float(row["d_real"]) < 1 for row in rows[1:])
+    assert all(0 < float(row["game/d_real"]) < 1 for row in rows[1:])
 
 
 def test_resumed_curves_drop_the_rows_after_the_checkpoint_from_the_file_too(tmp_path):

@@ -63,8 +63,8 @@ def test_it_is_logged_and_does_not_change_training(tiny, tmp_path):
         if not options:
             with (tmp_path / "run" / "metrics.csv").open() as file:
                 rows = list(csv.DictReader(file))
-            assert [row["images"] for row in rows if row["overfitting/gap"]] == ["32", "64"]
-            assert all(row["overfitting/r_t"] for row in rows if row["overfitting/gap"])
+            assert [row["images"] for row in rows if row["game/overfitting/gap"]] == ["32", "64"]
+            assert all(row["game/overfitting/r_t"] for row in rows if row["game/overfitting/gap"])
     for name, value in weights[0].items():
         assert torch.equal(value, weights[1][name]), name
 

@@ -48,8 +48,10 @@ def test_curves_are_drawn_from_a_finished_run(finished_run, tmp_path, monkeypatc
 def test_penalties_are_subtracted_and_empty_cells_left_out(tmp_path):
     draw_curves = script("draw_curves")
     path = tmp_path / "metrics.csv"
-    path.write_text("images,fid,loss_discriminator,regularizer/r1\n0,9.0,,\n64,,0.75,0.25\n128,,0.5,0.125\n")
-    images, values = draw_curves.read_curve(path, "loss_discriminator", draw_curves.penalties(path))
+    path.write_text(
+        "images,quality/fid,game/loss_discriminator,game/regularizer/r1\n0,9.0,,\n64,,0.75,0.25\n128,,0.5,0.125\n"
+    )
+    images, values = draw_curves.read_curve(path, "game/loss_discriminator", draw_curves.penalties(path))
     assert images.tolist() == [64, 128] and values.tolist() == [0.5, 0.375]
     ramp = draw_curves.smooth(np.arange(20.0))
     assert ramp[4:16].tolist() == list(range(4, 16)) and ramp[0] == 2.0 and len(draw_curves.smooth(values)) == 2

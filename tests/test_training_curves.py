@@ -36,16 +36,16 @@ def rows_of(composed, *options):
 
 def test_every_optimizer_has_a_learning_rate_and_a_gradient_norm_and_there_is_a_speed(composed):
     rows, norms, _ = rows_of(composed, "optimizer.discriminator.lr=1e-3")
-    assert [float(row["gradient_norm/generator"]) for row in rows] == pytest.approx(norms, rel=1e-5)
-    assert {float(row["learning_rate/discriminator"]) for row in rows} == {1e-3}
-    assert {float(row["learning_rate/generator"]) for row in rows} == {2e-4}
-    speeds = [float(row["images_per_second"]) for row in rows[1:]]
+    assert [float(row["game/gradient_norm/generator"]) for row in rows] == pytest.approx(norms, rel=1e-5)
+    assert {float(row["game/learning_rate/discriminator"]) for row in rows} == {1e-3}
+    assert {float(row["game/learning_rate/generator"]) for row in rows} == {2e-4}
+    speeds = [float(row["speed/images_per_second"]) for row in rows[1:]]
     assert rows[0]["images_per_second"] == "" and min(speeds) > 0
 
 
 def test_the_gradient_norm_is_that_after_clipping(composed):
     rows, _, _ = rows_of(composed, "training.clip=0.01")
-    assert [float(row["gradient_norm/generator"]) for row in rows] == pytest.approx([0.01] * 10, rel=1e-3)
+    assert [float(row["game/gradient_norm/generator"]) for row in rows] == pytest.approx([0.01] * 10, rel=1e-3)
 
 
 def test_speed_leaves_out_what_happens_between_steps():

@@ -13,7 +13,8 @@ from zerosum.gan.gan import GAN
 from zerosum.gan.unrolled import weights_with_cloned_buffers
 from zerosum.pixels import from_uint8
 from zerosum.randomness import generator
-from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, log_metrics
+from zerosum.training.callbacks.schedule import check_interval, data_of, is_due
+from zerosum.training.logs import in_section, log_values
 from zerosum.training.module import GenerativeModule
 
 
@@ -54,7 +55,8 @@ class Overfitting(Callback):
         self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.real and is_due(pl_module, self.every):
-            log_metrics(trainer, pl_module, self.values(pl_module, data_of(trainer).batch_size))
+            values = self.values(pl_module, data_of(trainer).batch_size)
+            log_values(trainer, pl_module, in_section("game", values))
 
     @torch.no_grad()
     def values(self, gan: GAN, batch_size: int) -> dict[str, float]:

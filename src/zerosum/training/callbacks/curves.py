@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from zerosum.training.callbacks.schedule import check_interval, is_due, log_metrics
+from zerosum.training.callbacks.schedule import check_interval, is_due
+from zerosum.training.logs import in_section, log_values
 from zerosum.training.module import GenerativeModule
 from zerosum.training.optimization import parameters_of
 
@@ -26,9 +27,9 @@ class Curves(Callback):
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if is_due(pl_module, self.every):
-            log_metrics(
-                trainer, pl_module, {**pl_module.curves(), **optimizer_curves(pl_module), **self.speed(pl_module)}
-            )
+            game = {**pl_module.curves(), **optimizer_curves(pl_module)}
+            values = in_section("game", game) | in_section("speed", self.speed(pl_module))
+            log_values(trainer, pl_module, values)
 
     def speed(self, module: GenerativeModule) -> dict[str, float]:
         """Images per second since the last call; nothing at the first one, which only sets the mark."""

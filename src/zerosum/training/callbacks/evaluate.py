@@ -15,7 +15,8 @@ from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.measurement import Measurement, Record, format_values, is_finite, measure, write_record
 from zerosum.evaluation.protocol import EvaluationProtocol
 from zerosum.training.callbacks.checkpoint import BEST_OF_LAST, keep, save
-from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, is_finished, log_metrics
+from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, is_finished
+from zerosum.training.logs import in_section, log_values
 from zerosum.training.module import GenerativeModule
 
 log = logging.getLogger("zerosum")
@@ -80,7 +81,7 @@ class Evaluate(Callback):
         measurement = replace(measurement, minutes=minutes)
         self.history.append(measurement)
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in measurement.values.items()})
-        log_metrics(trainer, module, measurement.values)
+        log_values(trainer, module, in_section("quality", measurement.values))
         log.info("%s images: %s", f"{module.images_seen:,}", format_values(measurement.values))
         best = self.best
         assert best is not None

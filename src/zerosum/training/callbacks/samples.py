@@ -12,6 +12,7 @@ from zerosum.drawing.film import film
 from zerosum.drawing.grid import add_caption, save_png
 from zerosum.errors import UserError
 from zerosum.training.callbacks.schedule import budget_of, data_of
+from zerosum.training.logs import log_film, log_picture
 from zerosum.training.module import GenerativeModule
 
 GROWTH = 4.0
@@ -56,6 +57,7 @@ class Samples(Callback):
         """Make the film, also of an interrupted run."""
         if trainer.is_global_zero:
             film(sorted((self.folder / "samples").glob("*.png")), self.folder / "training.gif")
+            log_film(trainer, pl_module, self.folder / "training.gif")
 
     def draw_if_due(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Draw once if one or more frames are due."""
@@ -71,6 +73,4 @@ class Samples(Callback):
         samples = torch.cat([batch.float().cpu() for batch in sampling.images(module, seeds)])
         picture = add_caption(dataset.draw(samples), f"{self.title} · {module.images_seen:,} images seen")
         save_png(picture, self.folder / "samples" / f"{module.images_seen:010d}.png")
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image("samples", [picture], caption=[f"{module.images_seen:,} images seen"])
+        log_picture(trainer, module, "fixed_seeds", picture)

@@ -1,4 +1,4 @@
-"""When callbacks act, in images seen, and where their values go."""
+"""When callbacks act, in images seen."""
 
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,3 @@ def budget_of(trainer: "Trainer") -> int:
 def is_finished(trainer: "Trainer") -> bool:
     """Whether the whole budget was used."""
     return trainer.global_step >= trainer.max_steps
-
-
-def log_metrics(trainer: "Trainer", module: "GenerativeModule", metrics: dict[str, float]) -> None:
-    """Log to every logger, with the images seen; `step` is the step, as Lightning's own callbacks count."""
-    for logger in trainer.loggers:
-        logger.log_metrics({"images": module.images_seen, **metrics}, step=trainer.global_step)

@@ -1,0 +1,58 @@
+"""What callbacks pass to every logger: values, pictures and histograms, under the section of a dashboard."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+    from PIL import Image
+    from torch import Tensor
+
+    from zerosum.training.module import GenerativeModule
+
+log = logging.getLogger("zerosum")
+
+Section = Literal["game", "quality", "samples", "speed", "doctor"]
+"""The first part of each name, which W&B and TensorBoard make a section of their dashboards"""
+
+
+def in_section(section: Section, values: dict[str, float]) -> dict[str, float]:
+    """The values under the names `section/name`."""
+    return {f"{section}/{name}": value for name, value in values.items()}
+
+
+def log_values(trainer: "Trainer", module: "GenerativeModule", values: dict[str, float]) -> None:
+    """Log to every logger, with the images seen; `step` counts steps, as in Lightning's own callbacks."""
+    for logger in trainer.loggers:
+        logger.log_metrics({"images": module.images_seen, **values}, step=trainer.global_step)
+
+
+def log_picture(trainer: "Trainer", module: "GenerativeModule", name: str, picture: "Image.Image") -> None:
+    """Pass a picture to the loggers that take images."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_image"):
+            logger.log_image(f"samples/{name}", [picture], caption=[f"{module.images_seen:,} images seen"])
+
+
+def log_film(trainer: "Trainer", module: "GenerativeModule", path: Path) -> None:
+    """Pass the film of training, a GIF file, to the loggers that take films."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_film"):
+            logger.log_film("samples/training", path, module.images_seen)
+
+
+def log_histogram(
+    trainer: "Trainer", module: "GenerativeModule", section: Section, name: str, values: "Tensor"
+) -> None:
+    """Pass values, of any shape, to the loggers that draw histograms."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_histogram"):
+            logger.log_histogram(f"{section}/{name}", values, module.images_seen, trainer.global_step)
+
+
+def log_alert(trainer: "Trainer", title: str, text: str) -> None:
+    """Pass a message to the loggers that alert people."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "alert"):
+            logger.alert(title, text)
