@@ -40,7 +40,7 @@ def test_every_optimizer_has_a_learning_rate_and_a_gradient_norm_and_there_is_a_
     assert {float(row["game/learning_rate/discriminator"]) for row in rows} == {1e-3}
     assert {float(row["game/learning_rate/generator"]) for row in rows} == {2e-4}
     speeds = [float(row["speed/images_per_second"]) for row in rows[1:]]
-    assert rows[0]["images_per_second"] == "" and min(speeds) > 0
+    assert rows[0]["speed/images_per_second"] == "" and min(speeds) > 0
 
 
 def test_the_gradient_norm_is_that_after_clipping(composed):
