@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from zerosum.evaluation.finding import Finding, findings_from
 from zerosum.files import save_whole
 
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "torch-fidelity", "numpy")
@@ -90,11 +91,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Record:
-    """The content of metrics.json: every measurement of a run, the best of them, and the floor."""
+    """The content of metrics.json: every measurement of a run, the best of them, the floor, and what the doctor found.
+
+    `findings` is None where no doctor looked.
+    """
 
     history: list[Measurement]
     best: Measurement
     floor: dict[str, float] | None = None
+    findings: list[Finding] | None = None
 
     @property
     def last(self) -> Measurement:
@@ -147,6 +152,7 @@ def write_record(path: Path, record: Record) -> None:
         "best": record.best.to_dict(),
         "last": record.last.to_dict(),
         "floor": record.floor,
+        "findings": None if record.findings is None else [finding.to_dict() for finding in record.findings],
         "history": [measurement.to_dict() for measurement in record.history],
     }
     save_whole(path, lambda partial: partial.write_text(json.dumps(content, indent=1), encoding="utf-8"))
@@ -161,7 +167,8 @@ def read_record(path: Path) -> Record:
     if not history:
         raise ValueError("it has no measurement")
     floor = None if node["floor"] is None else check_values(node["floor"])
-    return Record(history, Measurement.from_dict(node["best"]), floor)
+    findings = None if node.get("findings") is None else findings_from(node["findings"])
+    return Record(history, Measurement.from_dict(node["best"]), floor, findings)
 
 
 def check_values(node: Any) -> dict[str, float]:
