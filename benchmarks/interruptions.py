@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = (
     *("dataset=synthetic", "features.steps=20", "protocol.n_fake=512", "callbacks.samples.frames=2", "trainer=cpu"),
     *("callbacks.samples.count=4", "callbacks.checkpoint.every=32", "callbacks.curves.every=64"),
-    *("callbacks.evaluate.every=640", "callbacks.overfitting.every=320", "seed=3", "training.batch_size=16"),
+    *("callbacks.evaluate.every=640", "callbacks.logits.every=320", "seed=3", "training.batch_size=16"),
 )
 GAMES = {
     "dcgan, nonsat": ("model.base_channels=8", "loss=nonsat"),

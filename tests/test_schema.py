@@ -215,7 +215,7 @@ def test_another_class_by_its_target_forgets_options_of_the_old_one_but_not_type
             ["metrics=precision_recall", "metrics.precision_recall.k=0"],
             "metrics.precision_recall.k=0: choose 1 or more",
         ),
-        (["callbacks.overfitting.count=0"], "callbacks.overfitting.count=0: choose 1 or more"),
+        (["callbacks.logits.count=0"], "callbacks.logits.count=0: choose 1 or more"),
         (["objective=1"], "objective=1 is not measured"),
         (["trainer=gpu"], "torch finds no GPU: take trainer=auto"),
         (["dataset._target_=torch.utils.data.TensorDataset"], "is a torch Dataset: set dataset._target_="),

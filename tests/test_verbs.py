@@ -122,7 +122,7 @@ def test_a_failed_command_leaves_a_folder_that_was_there_as_it_was(tmp_path):
 
 def test_a_run_that_trained_and_then_failed_keeps_its_log(tmp_path):
     """Without evaluations and samples nothing else but config.yaml says that it trained."""
-    callbacks = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "overfitting", "checkpoint")]
+    callbacks = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "logits", "weights", "checkpoint")]
     options = [*SMALL, *callbacks, "~logger", "optimizer.lr=1e30", "callbacks.guard.every=16", "run.images=640"]
     printed = verb("train.py", *options, "hydra.run.dir=run", cwd=tmp_path, fails=True)
     assert "0:00 left" not in printed

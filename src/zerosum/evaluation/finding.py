@@ -30,10 +30,10 @@ class Finding:
     @classmethod
     def from_dict(cls, node: Any) -> "Finding":
         """The inverse of `to_dict`; ValueError, KeyError or TypeError if the node is not a finding."""
-        words = [node[key] for key in ("name", "sentence", "override")]
+        name, sentence, override = words = [node[key] for key in ("name", "sentence", "override")]
         if not all(isinstance(word, str) and len(word) <= LONGEST_SENTENCE for word in words):
             raise ValueError("a finding is told in words")
-        times = [node[key] for key in ("since", "until")]
+        since, until = times = [node[key] for key in ("since", "until")]
         if not all(type(time) is int and 0 <= time < 2**63 for time in times):
             raise ValueError("a finding holds from one number of images to another")
         evidence = node["evidence"]
@@ -41,7 +41,8 @@ class Finding:
             raise ValueError("the evidence of a finding is named numbers")
         if not all(isinstance(name, str) and isinstance(value, int | float) for name, value in evidence.items()):
             raise ValueError("the evidence of a finding is named numbers")
-        return cls(*words, {name: float(value) for name, value in evidence.items()}, *times)
+        numbers = {key: float(value) for key, value in evidence.items()}
+        return cls(name, sentence, override, numbers, since, until)
 
 
 def findings_from(nodes: Any) -> list[Finding]:

@@ -24,6 +24,7 @@ from zerosum.evaluation.protocol import (
     score_by_first,
 )
 from zerosum.evaluation.reference import FeatureSet, Reference
+from zerosum.evaluation.sample_diagnostics import diagnose_features
 from zerosum.pixels import to_uint8
 from zerosum.sampling import Model
 
@@ -72,6 +73,7 @@ class ImageProtocol:
             reasons = [f"{metric}: {reason}" for metric, reason in self.left_out.items()]
             raise UserError(f"nothing can be measured: {'; '.join(reasons)}")
         self.floor_left_out: dict[str, str] = {}
+        self.last_fake: FeatureSet | None = None
 
     def prepare(self, dataset: ImageDataset, device: torch.device = CPU) -> None:
         """Prepare the feature network, then the features of the real images, on `device`."""
@@ -88,12 +90,19 @@ class ImageProtocol:
 
     def measure(self, model: Model) -> dict[str, float]:
         """Values of all metrics, the same on every rank."""
-        return on_rank_zero(self.measure_features, self.compute_features(model))
+        self.last_fake = self.compute_features(model)
+        return on_rank_zero(self.measure_features, self.last_fake)
 
     @torch.inference_mode()
     def measure_features(self, fake: FeatureSet) -> dict[str, float]:
         """Values of all metrics of the samples' features."""
         return measure_some(self.measured, self.left_out, self.reference, fake)
+
+    def diagnose(self) -> dict[str, float]:
+        """Diversity, classes and nearness to training images of the samples that were measured last."""
+        if self.last_fake is None or kind_of(self.features) != VECTORS:
+            return {}
+        return diagnose_features(self.reference, self.last_fake, self.floor_split)
 
     def compute_features(self, model: Model) -> FeatureSet:
         """Features of the samples, in the order of their seeds, on every rank."""

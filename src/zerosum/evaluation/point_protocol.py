@@ -18,6 +18,7 @@ from zerosum.evaluation.protocol import (
     measure_some,
     score_by_first,
 )
+from zerosum.evaluation.sample_diagnostics import diagnose_points
 from zerosum.sampling import Model, images
 
 
@@ -34,6 +35,7 @@ class PointProtocol:
         self.n_fake = n_fake
         self.seed = seed
         self.left_out: dict[str, str] = {}
+        self.last_samples: Tensor | None = None
 
     def prepare(self, dataset: GaussianMixture, device: torch.device | None = None) -> None:
         """Set the dataset; UserError unless its distribution is known."""
@@ -47,7 +49,12 @@ class PointProtocol:
         """Values of all metrics, the same on every rank."""
         seeds = range(self.seed * self.n_fake, (self.seed + 1) * self.n_fake)
         samples = torch.cat([batch.cpu() for batch in images(model, seeds, batch_size=self.n_fake)])
+        self.last_samples = samples
         return on_rank_zero(self.measure_points, samples)
+
+    def diagnose(self) -> dict[str, float]:
+        """Diversity and modes of the samples that were measured last."""
+        return {} if self.last_samples is None else diagnose_points(self.dataset, self.last_samples)
 
     def measure_points(self, samples: Tensor) -> dict[str, float]:
         """Values of all metrics of samples (N, 2)."""

@@ -55,6 +55,15 @@ class EvaluationProtocol(Protocol):
         ...
 
 
+@runtime_checkable
+class Diagnosing(Protocol):
+    """A protocol that has more to say of the samples that it measured last."""
+
+    def diagnose(self) -> dict[str, float]:
+        """Named values for curves, which decide nothing."""
+        ...
+
+
 class AnyMetric(Protocol):
     """The common part of metrics of images and of points."""
 

@@ -112,38 +112,40 @@ class GAN(GenerativeModule):
         self.draws.begin_step(self.device, self.seed, self.global_step, "step", 0)
         discriminator_optimizer, generator_optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
         micro_batches = self.training_settings.accumulate
-        for index, batch in enumerate(batches):
-            self.draws.begin_batch()
-            parts = split(batch, micro_batches)
-            noise = self.noise(self.global_step * len(batches) + index, len(batch.images)).chunk(micro_batches)
-            # G's step uses the last fakes again, where memory holds their graph: in one part.
-            reuse_fakes = index == len(batches) - 1 and micro_batches == 1
-            with torch.set_grad_enabled(reuse_fakes):
-                fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
-            if micro_batches > 1:
-                self.observe_in_parts(parts, fakes)
-            discriminator_optimizer.zero_grad()
-            results = []
-            for part_index, part in enumerate(parts):
-                with self.draws.part(part_index, micro_batches):
-                    loss, metrics = self.discriminator_loss(part, fakes[part_index].detach(), micro_batches == 1)
-                self.backward_into(discriminator_optimizer, loss / micro_batches)
-                results.append({"loss": loss.detach(), **metrics})
-            self.take_step(discriminator_optimizer)
-            discriminator_result = merge(results)
-            self.after_discriminator_step(discriminator_result, len(batch.images))
+        with self.stopwatch("discriminator"):
+            for index, batch in enumerate(batches):
+                self.draws.begin_batch()
+                parts = split(batch, micro_batches)
+                noise = self.noise(self.global_step * len(batches) + index, len(batch.images)).chunk(micro_batches)
+                # G's step uses the last fakes again, where memory holds their graph: in one part.
+                reuse_fakes = index == len(batches) - 1 and micro_batches == 1
+                with torch.set_grad_enabled(reuse_fakes), self.stopwatch("generator"):
+                    fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
+                if micro_batches > 1:
+                    self.observe_in_parts(parts, fakes)
+                discriminator_optimizer.zero_grad()
+                results = []
+                for part_index, part in enumerate(parts):
+                    with self.draws.part(part_index, micro_batches):
+                        loss, metrics = self.discriminator_loss(part, fakes[part_index].detach(), micro_batches == 1)
+                    self.backward_into(discriminator_optimizer, loss / micro_batches)
+                    results.append({"loss": loss.detach(), **metrics})
+                self.take_step(discriminator_optimizer)
+                discriminator_result = merge(results)
+                self.after_discriminator_step(discriminator_result, len(batch.images))
 
-        self.draws.begin_batch()
-        generator_optimizer.zero_grad()
-        results = []
-        for part_index, (part, z) in enumerate(zip(parts, noise, strict=True)):
-            part_fakes = fakes[0] if reuse_fakes else self.generator(z, part.condition)
-            with self.draws.part(part_index, micro_batches):
-                loss, metrics = self.generator_loss(part, part_fakes, discriminator_optimizer)
-            self.backward_into(generator_optimizer, loss / micro_batches)
-            results.append({"loss": loss.detach(), **metrics})
-        self.take_step(generator_optimizer)
-        generator_result = merge(results)
+        with self.stopwatch("generator"):
+            self.draws.begin_batch()
+            generator_optimizer.zero_grad()
+            results = []
+            for part_index, (part, z) in enumerate(zip(parts, noise, strict=True)):
+                part_fakes = fakes[0] if reuse_fakes else self.generator(z, part.condition)
+                with self.draws.part(part_index, micro_batches):
+                    loss, metrics = self.generator_loss(part, part_fakes, discriminator_optimizer)
+                self.backward_into(generator_optimizer, loss / micro_batches)
+                results.append({"loss": loss.detach(), **metrics})
+            self.take_step(generator_optimizer)
+            generator_result = merge(results)
 
         self.finish_step(
             self.generator,
@@ -168,7 +170,8 @@ class GAN(GenerativeModule):
             fake = self.score_batch(fakes, batch.condition, weights)
             if observe:
                 observe_batch(due, real, fake)
-            penalties = self.penalties_of(due, real, fake, weights)
+            with self.stopwatch("penalties"):
+                penalties = self.penalties_of(due, real, fake, weights)
         metrics = {"real_logits": real.logits.detach(), "fake_logits": fake.logits.detach()}
         metrics |= {f"regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
         return self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values()), metrics

@@ -10,6 +10,7 @@ from zerosum.data.dataset import Batch, Dataset
 from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
 from zerosum.training.module import GenerativeModule
+from zerosum.training.stopwatch import Stopwatch
 
 
 class TrainingData(LightningDataModule):
@@ -21,6 +22,7 @@ class TrainingData(LightningDataModule):
         self.batch_size = batch_size
         self.batches_per_step = batches_per_step
         self.seed = seed
+        self.stopwatch = Stopwatch()
 
     def prepare_data(self) -> None:
         # Lightning calls this in one process, while the others wait: it decodes and caches.
@@ -54,4 +56,6 @@ class TrainingData(LightningDataModule):
         """Yield a list of `batches_per_step` batches for each step from `start` on."""
         stream, k = self.dataset.stream(self.seed, device), self.batches_per_step
         for step in itertools.count(start):
-            yield [stream.batch(index, self.batch_size, shard) for index in range(step * k, step * k + k)]
+            with self.stopwatch("data"):
+                batches = [stream.batch(index, self.batch_size, shard) for index in range(step * k, step * k + k)]
+            yield batches

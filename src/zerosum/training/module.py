@@ -15,6 +15,7 @@ from zerosum.randomness import reseed
 from zerosum.training import optimization
 from zerosum.training.ema import ExponentialMovingAverage
 from zerosum.training.settings import TrainingSettings
+from zerosum.training.stopwatch import Stopwatch
 
 
 class StepResult(NamedTuple):
@@ -45,6 +46,8 @@ class GenerativeModule(LightningModule):
     last_step: StepResult
     seconds_trained: float
     """Time of this process in steps and their data, without callbacks"""
+    stopwatch: Stopwatch
+    """Adds up the time of the parts of a step"""
 
     def __init__(self, network: nn.Module, training: TrainingSettings | None = None, seed: int = 0) -> None:
         super().__init__()
@@ -56,6 +59,7 @@ class GenerativeModule(LightningModule):
         self.seed = seed
         self.images_seen = 0
         self.seconds_trained = 0.0
+        self.stopwatch = Stopwatch()
         self._resumed_at = 0.0
 
     @property
@@ -73,6 +77,7 @@ class GenerativeModule(LightningModule):
 
     def begin_step(self) -> None:
         """Seed the random numbers of the networks and let autocast keep its casts of the weights."""
+        self.stopwatch.begin_step(self.device, self.global_step)
         torch.set_autocast_cache_enabled(True)  # Lightning turns it off: every forward would cast the weights again
         reseed(self.device, self.seed, self.global_step, "networks", rank_and_world_size()[0])
 

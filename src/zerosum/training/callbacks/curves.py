@@ -5,38 +5,32 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from zerosum.training.callbacks.schedule import check_interval, is_due
+from zerosum.training.callbacks.schedule import check_interval, data_of, is_due
 from zerosum.training.logs import in_section, log_values
 from zerosum.training.module import GenerativeModule
 from zerosum.training.optimization import parameters_of
+from zerosum.training.stopwatch import Mark, describe_speed, read_clocks
 
 
 class Curves(Callback):
-    """Logs the module's `curves()`, such as losses, every `every` images.
+    """Logs the module's `curves()`, such as losses, and the speed of training every `every` images.
 
-    With them go images_per_second, over the training since the last time and without evaluation, and of each optimizer
-    the learning_rate and the gradient_norm of the last step, after clipping.
+    With them go, of each optimizer, the learning_rate and the gradient_norm of the last step, after clipping.
     """
 
     def __init__(self, every: int = 2_000) -> None:
         check_interval("curves", every)
         self.every = every
-        self.mark: tuple[int, float] | None = None
+        self.mark: Mark | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if is_due(pl_module, self.every):
             game = {**pl_module.curves(), **optimizer_curves(pl_module)}
-            values = in_section("game", game) | in_section("speed", self.speed(pl_module))
-            log_values(trainer, pl_module, values)
-
-    def speed(self, module: GenerativeModule) -> dict[str, float]:
-        """Images per second since the last call; nothing at the first one, which only sets the mark."""
-        images, seconds = self.mark or (0, 0.0)
-        self.mark = (module.images_seen, module.seconds_trained)
-        elapsed = module.seconds_trained - seconds
-        return {"images_per_second": (module.images_seen - images) / elapsed} if elapsed and seconds else {}
+            before, self.mark = self.mark, read_clocks(pl_module, data_of(trainer).stopwatch)
+            speed = {} if before is None else describe_speed(before, self.mark)
+            log_values(trainer, pl_module, in_section("game", game) | in_section("speed", speed))
 
 
 def optimizer_curves(module: GenerativeModule) -> dict[str, float]:

@@ -13,7 +13,7 @@ from lightning import Callback, Trainer
 from zerosum.distributed import broadcast_buffers
 from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.measurement import Measurement, Record, format_values, is_finite, measure, write_record
-from zerosum.evaluation.protocol import EvaluationProtocol
+from zerosum.evaluation.protocol import Diagnosing, EvaluationProtocol
 from zerosum.training.callbacks.checkpoint import BEST_OF_LAST, keep, save
 from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, is_finished
 from zerosum.training.logs import in_section, log_values
@@ -77,11 +77,13 @@ class Evaluate(Callback):
         broadcast_buffers(module.ema.network)  # the samples of all ranks are those of the model that rank 0 saves
         facts = {"selection": self.protocol.describe_selection()}
         minutes = round((time.perf_counter() - self._started) / 60, 3)
+        started = time.perf_counter()
         measurement = measure(self.protocol, module, lambda: self.values_of(trainer, module), facts=facts)
+        module.stopwatch.seconds["evaluation"] += time.perf_counter() - started
         measurement = replace(measurement, minutes=minutes)
         self.history.append(measurement)
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in measurement.values.items()})
-        log_values(trainer, module, in_section("quality", measurement.values))
+        log_values(trainer, module, in_section("quality", {**measurement.values, **self.diagnose(trainer)}))
         log.info("%s images: %s", f"{module.images_seen:,}", format_values(measurement.values))
         best = self.best
         assert best is not None
@@ -93,6 +95,10 @@ class Evaluate(Callback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if getattr(callback, "monitor", None):
                 callback.on_validation_end(trainer, module)
+
+    def diagnose(self, trainer: Trainer) -> dict[str, float]:
+        """What else the protocol says of the samples, in the process that logs."""
+        return self.protocol.diagnose() if trainer.is_global_zero and isinstance(self.protocol, Diagnosing) else {}
 
     def write(self) -> None:
         """Write metrics.json."""
