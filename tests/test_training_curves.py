@@ -8,7 +8,8 @@ from lightning import Callback
 
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
-from zerosum.training.stopwatch import STEPS_BETWEEN, Mark, Stopwatch, describe_speed
+from zerosum.training.callbacks.speed import Mark, describe_speed
+from zerosum.training.stopwatch import STEPS_BETWEEN, Stopwatch
 
 RING = ("dataset=ring", "trainer=cpu", "training.batch_size=16", "run.images=160", "callbacks.curves.every=16")
 

@@ -6,10 +6,10 @@ import torch
 from lightning import Callback, Trainer
 
 from zerosum.training.callbacks.schedule import check_interval, data_of, is_due
+from zerosum.training.callbacks.speed import Mark, describe_speed, read_clocks
 from zerosum.training.logs import in_section, log_values
 from zerosum.training.module import GenerativeModule
 from zerosum.training.optimization import parameters_of
-from zerosum.training.stopwatch import Mark, describe_speed, read_clocks
 
 
 class Curves(Callback):
