@@ -19,8 +19,8 @@ BASES = {
     ),
     "ring": (
         "experiment=ring",
-        *("run.images=1_500_000", "callbacks.evaluate.every=150_000", "callbacks.logits.every=150_000"),
-        *("callbacks.weights.every=150_000", "callbacks.curves.every=50_000"),
+        *("run.images=600_000", "callbacks.evaluate.every=60_000", "callbacks.logits.every=60_000"),
+        *("callbacks.weights.every=60_000", "callbacks.curves.every=20_000", "training.ema_half_life=50_000"),
     ),
 }
 """What all runs on a dataset share"""
@@ -48,8 +48,8 @@ IMAGES = {
 POINTS = {
     "discriminator_too_strong": (*ALONE, "optimizer.discriminator.lr=1e-2", "optimizer.generator.lr=1e-5"),
     "discriminator_too_weak": ("optimizer.discriminator.lr=1e-8",),
-    "vanishing_gradient": (*ALONE, "loss=minimax", "optimizer.discriminator.lr=1e-2"),
-    "collapse": (*ALONE, "optimizer.betas=[0.9,0.999]"),
+    "vanishing_gradient": (*ALONE, "loss=minimax", "optimizer.discriminator.lr=1e-2", "optimizer.generator.lr=1e-4"),
+    "collapse": (*ALONE, "optimizer.generator.lr=5e-3", "optimizer.discriminator.lr=1e-4"),
     "oscillation": (*ALONE, "optimizer.betas=[0.5,0.9]", "optimizer.lr=2e-3", "training.ema_half_life=1_000"),
     "explosion": (*ALONE, "loss=wasserstein"),
     "learning_rate_too_high": ("optimizer.lr=0.3",),
