@@ -23,7 +23,13 @@ def in_section(section: Section, values: dict[str, float]) -> dict[str, float]:
 
 
 def log_values(trainer: "Trainer", module: "GenerativeModule", values: dict[str, float]) -> None:
-    """Log to every logger, with the images seen; `step` counts steps, as in Lightning's own callbacks."""
+    """Log to every logger, with the images seen; `step` counts steps, as in Lightning's own callbacks.
+
+    Callbacks with a method `observe` see the values too.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if hasattr(callback, "observe"):
+            callback.observe(module.images_seen, values)
     for logger in trainer.loggers:
         logger.log_metrics({"images": module.images_seen, **values}, step=trainer.global_step)
 

@@ -12,6 +12,7 @@ from lightning import Callback, Trainer
 
 from zerosum.distributed import broadcast_buffers
 from zerosum.errors import DivergedError, UserError
+from zerosum.evaluation.finding import Finding
 from zerosum.evaluation.measurement import Measurement, Record, format_values, is_finite, measure, write_record
 from zerosum.evaluation.protocol import Diagnosing, EvaluationProtocol
 from zerosum.training.callbacks.checkpoint import BEST_OF_LAST, keep, save
@@ -35,6 +36,7 @@ class Evaluate(Callback):
         self.every = every
         self.history: list[Measurement] = []
         self.floor: dict[str, float] | None = None
+        self.findings: list[Finding] | None = None
 
     @property
     def best(self) -> Measurement | None:
@@ -103,7 +105,7 @@ class Evaluate(Callback):
     def write(self) -> None:
         """Write metrics.json."""
         assert self.best is not None
-        write_record(self.folder / "metrics.json", Record(self.history, self.best, self.floor))
+        write_record(self.folder / "metrics.json", Record(self.history, self.best, self.floor, self.findings))
 
     def restore_best(self) -> None:
         """Replace a best.ckpt that was saved after the checkpoint that training continues from."""

@@ -1,0 +1,165 @@
+"""Each finding of the doctor in made-up curves, its advice, and the callback in real runs."""
+
+import json
+
+import pytest
+
+from zerosum.doctor.case import Case, Settings
+from zerosum.doctor.examine import examine, merge
+from zerosum.doctor.history import MOST_POINTS, History
+from zerosum.doctor.rules import RULES
+from zerosum.errors import DivergedError, UserError
+from zerosum.experiment.compose import compose
+from zerosum.experiment.settings import validate
+from zerosum.experiment.train import train
+from zerosum.training.callbacks.doctor import Doctor
+
+HEALTHY = {
+    "quality/fid": [2900, 300, 90, 40, 20, 12, 9, 8],
+    "quality/diversity": [0, 0.6, 0.8, 0.9, 0.95, 0.97, 0.98, 1.0],
+    "quality/classes_missing": [9, 3, 0, 0, 0, 0, 0, 0],
+    "quality/nearer_to_train": [1.0, 0.9, 0.7, 0.6, 0.6, 0.55, 0.55, 0.55],
+    "quality/nearest/train": [9, 5, 4, 3, 3, 3, 3, 3],
+    "quality/nearest/held_out": [9.1, 5.2, 4.2, 3.1, 3.1, 3.1, 3.1, 3.1],
+    "game/separation/train": [0.99, 0.95, 0.9, 0.85, 0.8, 0.8, 0.8, 0.8],
+    "game/separation/held_out": [0.99, 0.94, 0.88, 0.82, 0.77, 0.76, 0.75, 0.75],
+    "game/overfitting/r_v": [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.22, 0.25],
+    "game/gradient_norm/generator": [5, 9, 8, 7, 6, 5, 4, 4],
+    "game/logits/greatest": [1, 3, 4, 4, 4, 4, 4, 4],
+    "game/update_ratio/generator": [0.02, 0.01, 0.008, 0.007, 0.006, 0.005, 0.004, 0.004],
+    "game/update_ratio/discriminator": [0.02, 0.01, 0.008, 0.007, 0.006, 0.005, 0.004, 0.004],
+    "game/batch_leak": [0.05, 0.04, 0.02, 0.02, 0.01, 0.01, 0.0, 0.0],
+}
+STUCK = [2900, 2890, 2880, 2870, 2860, 2850, 2840, 2830]
+SICK = {
+    "discriminator_too_strong": {"game/separation/held_out": [0.9, *[0.999] * 7], "quality/fid": STUCK},
+    "discriminator_too_weak": {"game/separation/train": [0.0] * 8, "quality/fid": STUCK},
+    "vanishing_gradient": {
+        "game/gradient_norm/generator": [5, 9, 8, 1, 0.5, 0.1, 0.05, 0.01],
+        "game/separation/held_out": [0.98] * 8,
+    },
+    "collapse": {"quality/diversity": [0, 0.5, 0.3, 0.1, 0.05, 0.02, 0.02, 0.02]},
+    "memorization": {"game/overfitting/r_v": [0, 0.1, 0.3, 0.5, 0.65, 0.7, 0.8, 0.9]},
+    "oscillation": {"quality/fid": [2900, 300, 90, 190, 80, 200, 95, 180]},
+    "explosion": {"game/logits/greatest": [10, 100, 400, 900, 2e3, 4e3, 8e3, 1e4]},
+    "learning_rate_too_high": {"game/update_ratio/discriminator": [0.9, 0.6, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3]},
+    "rising": {"quality/fid": [2900, 300, 90, 40, 60, 75, 90, 110]},
+    "batch_leak": {"game/batch_leak": [0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]},
+}
+VARIANTS = {
+    "collapse": {"quality/classes_missing": [9, 5, 5, 4, 4, 4, 4, 4]},
+    "memorization": {
+        "quality/nearer_to_train": [1.0, 0.9, 0.9, 0.9, 0.95, 0.95, 0.95, 0.95],
+        "quality/nearest/train": [9, 5, 4, 3, 1, 0.5, 0.5, 0.5],
+    },
+}
+SETTINGS = Settings("NonSaturating", (), 1.0, {"discriminator": 2e-4, "generator": 2e-4})
+
+
+def case_of(curves, settings=SETTINGS, **changed):
+    points = {name: [(1000 * index, value) for index, value in enumerate(values)] for name, values in curves.items()}
+    return Case(**({"history": History(points), "metric": "fid", "floor": 1.0, "settings": settings} | changed))
+
+
+def test_a_healthy_run_has_no_finding():
+    assert examine(case_of(HEALTHY)) == []
+    assert examine(case_of({})) == [] and examine(Case(History())) == []
+
+
+@pytest.mark.parametrize(("name", "curves"), [*SICK.items(), *VARIANTS.items()])
+def test_each_fault_is_found_alone_with_numbers_and_advice(name, curves):
+    (finding,) = examine(case_of(HEALTHY | curves))
+    assert finding.name == name and finding.evidence and finding.since == 7000
+    assert any(character.isdigit() for character in finding.sentence) and "{" not in finding.sentence
+    config = compose("dataset=digits", *finding.override.split())
+    assert validate(config)["loss"]
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_problem_must_last(name):
+    """One measurement alone, the last one, is no finding."""
+    curves = {curve: [*HEALTHY[curve][:-1], values[-1]] for curve, values in SICK[name].items()}
+    assert examine(case_of(HEALTHY | curves)) == []
+
+
+def test_every_rule_is_planted():
+    assert set(SICK) == set(RULES)
+
+
+def test_of_a_metric_that_should_rise_the_lost_part_counts():
+    modes = [0, 4, 8, 8, 3, 2, 2, 2]
+    found = examine(case_of({"quality/modes": modes}, metric="modes", lower_is_better=False, floor=8.0))
+    assert [finding.name for finding in found] == ["rising"]
+    assert found[0].evidence == {"best": 8, "best_images": 2000, "last": 2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "expected"),
+    [
+        (SETTINGS, "discriminator_too_strong", "regularizer=r1"),
+        (Settings("Hinge", ("r1",), 0.5, {}), "discriminator_too_strong", "gamma=5"),
+        (Settings("Wasserstein", (), 1.0, {}), "explosion", "regularizer=gradient_penalty"),
+        (Settings("Minimax", ("r1",), 1.0, {}), "vanishing_gradient", "loss=nonsat gamma=10"),
+        (Settings("Hinge", ("r1",), 1.0, {}), "collapse", "loss=relativistic regularizer=r1_r2"),
+        (
+            Settings("Hinge", (), 1.0, {"discriminator": 0.5, "generator": 0.5}),
+            "learning_rate_too_high",
+            "optimizer.lr=0.005",
+        ),
+    ],
+)
+def test_advice_fits_the_run(settings, name, expected):
+    (finding,) = examine(case_of(HEALTHY | SICK[name], settings))
+    assert finding.override == expected
+
+
+def test_findings_that_end_stay_with_their_times():
+    (sick,) = examine(case_of(HEALTHY | SICK["collapse"]))
+    later = merge([sick], examine(case_of(HEALTHY)))
+    assert later == [sick]
+    (again,) = merge(later, [type(sick)(**{**sick.to_dict(), "since": 9000, "until": 9000})])
+    assert (again.since, again.until) == (7000, 9000)
+
+
+def test_a_long_history_is_thinned_and_keeps_its_ends():
+    history = History()
+    for images in range(5 * MOST_POINTS):
+        history.add(images, {"fid": images})
+    values = history.values("fid")
+    assert len(values) <= MOST_POINTS and values[0] == 0 and values[-1] == 5 * MOST_POINTS - 1
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))).curves == history.curves
+
+
+FAST = ("dataset=ring", "trainer=cpu", "training.batch_size=16", "run.images=160", "~callbacks.samples")
+EACH = tuple(f"callbacks.{name}.every=16" for name in ("evaluate", "logits", "weights", "curves"))
+WILD = ("optimizer.lr=0.5", "optimizer.betas=[0,0.9]")
+
+
+def test_a_sick_run_says_so_in_the_log_and_in_metrics_json(composed, tmp_path, caplog):
+    train(composed(*FAST, *EACH, *WILD))
+    findings = json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
+    assert "learning_rate_too_high" in [finding["name"] for finding in findings]
+    assert "Try optimizer.lr=0.005" in caplog.text
+
+
+def test_a_named_finding_ends_training(composed, tmp_path):
+    with pytest.raises(DivergedError, match=r"as callbacks.doctor.stop asks: one step moves the weights"):
+        train(composed(*FAST, *EACH, *WILD, "callbacks.doctor.stop=[learning_rate_too_high]"))
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
+
+
+def test_a_finding_that_does_not_exist_is_refused():
+    with pytest.raises(UserError, match=r"stop=colapse: there is no such finding.*Did you mean collapse"):
+        Doctor(stop=["colapse"])
+    with pytest.raises(UserError):
+        Doctor(stop=["base"])
+
+
+def test_a_resumed_run_keeps_history_and_findings(composed, tmp_path):
+    train(composed(*FAST, *EACH, *WILD))
+    whole = json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
+    run = composed(*FAST, *EACH, *WILD, "run.images=320")
+    train(run, tmp_path / "run" / "last.ckpt")
+    longer = {found["name"]: found for found in json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]}
+    for finding in whole:
+        assert longer[finding["name"]]["since"] == finding["since"]
