@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from zerosum.doctor.callback import Doctor
 from zerosum.doctor.case import Case, Settings
 from zerosum.doctor.examine import examine, merge
 from zerosum.doctor.history import MOST_POINTS, History
@@ -12,7 +13,6 @@ from zerosum.errors import DivergedError, UserError
 from zerosum.experiment.compose import compose
 from zerosum.experiment.settings import validate
 from zerosum.experiment.train import train
-from zerosum.training.callbacks.doctor import Doctor
 
 HEALTHY = {
     "quality/fid": [2900, 300, 90, 40, 20, 12, 9, 8],

@@ -64,6 +64,7 @@ class Scores:
     """A protocol whose value at each number of images is given."""
 
     left_out: dict[str, str] = {}  # noqa: RUF012
+    better = {"fid": "lower"}  # noqa: RUF012
 
     def __init__(self, values, default=9.0):
         self.values, self.default = values, default

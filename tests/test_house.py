@@ -17,6 +17,7 @@ FLOORS = [
     {"evaluation"},
     {"training"},
     {"gan", "families"},
+    {"doctor"},
     {"experiment"},
     {"runs"},
     {"report"},

@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metrics": ("zerosum.evaluation",),
     "protocol": ("zerosum.evaluation",),
     "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
-    "callbacks": ("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.evaluation"),
+    "callbacks": ("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.doctor", "zerosum.evaluation"),
     "logger": ("zerosum.training.loggers.CSVLogger", "zerosum.training.loggers.wandb_logger"),
 }
 """For each group of a config, the modules whose classes it may name, and single classes and functions"""
