@@ -104,7 +104,7 @@ def test_of_a_metric_that_should_rise_the_lost_part_counts():
         (
             Settings("Hinge", (), 1.0, {"discriminator": 0.5, "generator": 0.5}),
             "learning_rate_too_high",
-            "optimizer.lr=0.005",
+            "optimizer.discriminator.lr=0.005 optimizer.generator.lr=0.005",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_sick_run_says_so_in_the_log_and_in_metrics_json(composed, tmp_path, c
     train(composed(*FAST, *EACH, *WILD))
     findings = json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
     assert "learning_rate_too_high" in [finding["name"] for finding in findings]
-    assert "Try optimizer.lr=0.005" in caplog.text
+    assert "optimizer.generator.lr=0.005" in caplog.text
 
 
 def test_a_named_finding_ends_training(composed, tmp_path):

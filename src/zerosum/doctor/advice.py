@@ -27,6 +27,9 @@ SENTENCES = {
     " norm shows it which kind of batch it is in",
 }
 
+USUAL_RATE = 2e-4
+"""Of Adam (Radford et al. 2016, section 4)"""
+
 Advice = Callable[[Case, Evidence], str]
 
 
@@ -57,18 +60,22 @@ def hold_discriminator(settings: Settings) -> str:
 
 def lower_rates(settings: Settings, factor: float) -> str:
     """Each learning rate divided by the factor."""
-    rates = {name: rate / factor for name, rate in settings.learning_rates.items()}
-    if len(set(rates.values())) == 1:
+    return set_rates({name: rate / factor for name, rate in settings.learning_rates.items()})
+
+
+def set_rates(rates: dict[str, float]) -> str:
+    """Options for these rates, by player: a rate that was typed for one player beats optimizer.lr."""
+    if len(rates) == 1:
         return f"optimizer.lr={next(iter(rates.values())):.2g}"
     return " ".join(f"optimizer.{name}.lr={rate:.2g}" for name, rate in rates.items())
 
 
 def balance_rates(settings: Settings) -> str:
-    """Both players' rates at the geometric mean of the two, where they are far apart; empty where they are not."""
+    """The usual rate of Adam for both players, where theirs are far apart; empty where they are not."""
     rates = settings.learning_rates
     if len(rates) != 2 or max(rates.values()) < 5 * min(rates.values()):
         return ""
-    return "optimizer.lr=0.0002"
+    return set_rates(dict.fromkeys(rates, USUAL_RATE))
 
 
 def strengthen_discriminator(case: Case, evidence: Evidence) -> str:
