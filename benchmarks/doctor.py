@@ -14,11 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from doctor_verdicts import write_page
+from doctor_verdicts import read_run, write_page
 from planted import BASES, FAULTS
 
 from zerosum.errors import UserError
-from zerosum.evaluation.measurement import read_record
 from zerosum.experiment.compose import CONF, compose
 from zerosum.experiment.train import train
 
@@ -73,10 +72,10 @@ def restart_all(datasets: list[str], only: list[str]) -> None:
     """Each fault of seed 0 again from the start, with the advice that its run was given added to its options."""
     for dataset in datasets:
         for fault in FAULTS[dataset]:
-            record = read_record(OUTPUTS / dataset / fault / "0" / "metrics.json")
-            advice = [finding.override for finding in record.findings or [] if finding.name == fault]
+            run = read_run(OUTPUTS / dataset / fault / "0")
+            advice = None if run is None else run.advice(fault)
             if advice and (not only or fault in only):
-                words = (*overrides_of(dataset, fault, 0), *advice[0].split())
+                words = (*overrides_of(dataset, fault, 0), *advice.split())
                 run_once(OUTPUTS / dataset / fault / "restarted", words)
 
 

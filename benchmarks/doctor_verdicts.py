@@ -16,6 +16,7 @@ from planted import FAULTS
 
 from zerosum.doctor import rules
 from zerosum.doctor.case import Case, Settings
+from zerosum.doctor.examine import examine
 from zerosum.doctor.history import History
 from zerosum.evaluation.measurement import read_record
 
@@ -66,6 +67,11 @@ class Run:
     def first(self, finding: str) -> int | None:
         """Images seen when a finding is first made."""
         return next((case.history.images for case in self.cases() if rules.RULES[finding](case) is not None), None)
+
+    def advice(self, finding: str) -> str | None:
+        """What the doctor says to try when it first makes a finding."""
+        found = (each for case in self.cases() for each in examine(case) if each.name == finding)
+        return next((each.override for each in found), None)
 
     def quality(self, images: int) -> float:
         """The metric at the last evaluation up to these images."""
@@ -138,9 +144,7 @@ def damage_at(run: Run, well: list[Run]) -> int | None:
 def judge_finding(finding: str, runs: list[Run], well: list[Run]) -> dict[str, Any]:
     """How often the planted fault is found, and how long before the metric shows it."""
     found = [(run, run.first(finding)) for run in runs]
-    leads = [
-        damage - at for run, at in found if at is not None and (damage := damage_at(run, well)) is not None
-    ]
+    leads = [damage - at for run, at in found if at is not None and (damage := damage_at(run, well)) is not None]
     return {
         "planted": len(runs),
         "detected": sum(at is not None for _, at in found),
