@@ -28,7 +28,7 @@ SWEPT: dict[str, tuple[str, tuple[float, ...]]] = {
     "collapse": ("UNIFORM", (0.02, 0.05, 0.1, 0.2, 0.4, 0.6)),
     "memorization": ("BY_HEART", (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)),
     "oscillation": ("SWING", (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)),
-    "explosion": ("GREAT_LOGIT", (30, 100, 300, 1000, 3000, 10000)),
+    "explosion": ("GREAT_LOGIT", (20, 50, 100, 200, 500, 1000)),
     "learning_rate_too_high": ("STRIDE", (0.02, 0.03, 0.05, 0.1, 0.2, 0.4)),
     "rising": ("WORSE", (1.1, 1.2, 1.5, 2.0, 3.0, 5.0)),
     "batch_leak": ("LEAK", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)),

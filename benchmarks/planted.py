@@ -38,7 +38,7 @@ IMAGES = {
     ),
     "oscillation": (*ALONE, "optimizer.lr=2e-3", "optimizer.betas=[0.9,0.99]", "training.ema_half_life=100"),
     "explosion": (*ALONE, "loss=wasserstein"),
-    "learning_rate_too_high": ("optimizer.lr=0.03",),
+    "learning_rate_too_high": ("optimizer.lr=0.5",),
     "rising": (
         *("callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.generator.lr"),
         *("callbacks.anneal.start=2e-4", "callbacks.anneal.end=2e-2", "training.ema_half_life=500"),

@@ -36,7 +36,7 @@ NEAR = 0.7
 """Of the distance to held-out images: samples that are like no image are about as far from both"""
 SWINGS, SWING = 5, 0.3
 """Successive changes, and their mean size in units of log FID or of progress"""
-GREAT_LOGIT = 1_000.0
+GREAT_LOGIT = 100.0
 STRIDE = 0.1
 """Of the weights' norm, moved in one step; 0.001 to 0.02 is usual"""
 WORSE, LOST = 1.5, 0.2
