@@ -139,7 +139,7 @@ def test_a_sick_run_says_so_in_the_log_and_in_metrics_json(composed, tmp_path, c
     train(composed(*FAST, *EACH, *WILD))
     findings = json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
     assert "learning_rate_too_high" in [finding["name"] for finding in findings]
-    assert "optimizer.generator.lr=0.005" in caplog.text
+    assert "optimizer.generator.lr=0.005" in caplog.text and "learning_rate_too_high" in caplog.text.rpartition("  doctor ")[2]
 
 
 def test_a_named_finding_ends_training(composed, tmp_path):

@@ -10,6 +10,7 @@ from lightning import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from zerosum.distributed import lost_ranks_as_user_errors
+from zerosum.evaluation.finding import Finding
 from zerosum.evaluation.measurement import format_values
 from zerosum.experiment.build import Experiment, build
 from zerosum.experiment.settings import validate
@@ -108,6 +109,17 @@ def summarize(experiment: Experiment, evaluate: Evaluate | None, seconds: float)
         log.info("  last   %s", format_values(last.values))
         if evaluate.floor is not None:
             log.info("  floor  %s (real training data in the generator's place)", format_values(evaluate.floor))
+    if evaluate is not None and evaluate.findings is not None:
+        log.info("  doctor %s", describe_findings(evaluate.findings, module.images_seen))
     for name, description in RESULTS.items():
         if (folder / name).exists():
             log.info("  %-38s %s", description, folder / name)
+
+
+def describe_findings(findings: list[Finding], images: int) -> str:
+    """The names of the findings that hold at the end, and of those that no longer do."""
+    now = [finding.name for finding in findings if finding.until >= images]
+    before = [finding.name for finding in findings if finding.until < images]
+    words = [", ".join(now)] if now else []
+    words += [f"earlier: {', '.join(before)}"] if before else []
+    return "; ".join(words) or "no finding"
