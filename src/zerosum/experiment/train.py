@@ -104,7 +104,7 @@ def command_of(typed: dict[str, Any]) -> dict[str, Any]:
 
 
 def typed_command() -> dict[str, Any]:
-    """The overrides of the command line, the option chosen of each group, and of a job its sweep; empty without Hydra."""
+    """The overrides of the command line, the choice in each group, and the sweep of a job; empty without Hydra."""
     if not HydraConfig.initialized():
         return {}
     hydra = OmegaConf.to_container(HydraConfig.get(), resolve=False)

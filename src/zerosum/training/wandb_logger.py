@@ -131,7 +131,12 @@ def wandb_logger(
 
 
 def begin(folder: Path, mode: str | None, options: dict[str, Any]) -> Any:
-    """Start a W&B run, offline if the server cannot be reached."""
+    """Start a W&B run, offline if the server cannot be reached.
+
+    W&B's reports of its own errors are off unless the user's environment says otherwise: where a server does not answer
+    they hold the end of the program for half a minute (benchmarks/wandb_waits.py).
+    """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     mode = mode or os.environ.get("WANDB_MODE") or choose_mode(folder)
     try:
         return start(folder, mode, options)
@@ -154,15 +159,17 @@ def choose_mode(folder: Path) -> str:
 
 
 def start(folder: Path, mode: str, options: dict[str, Any]) -> Any:
-    """Start the W&B run, or continue the one whose id the folder holds."""
+    """Start the W&B run, or continue the one whose id the folder holds.
+
+    Offline too W&B is told to resume: `wandb sync` then adds the rows of a resumed run to those that are there.
+    """
     import wandb
 
     settings = wandb.Settings(
         init_timeout=30, finish_timeout=FINISH_SECONDS, x_transaction_log_flush_interval=FLUSH_SECONDS
     )
-    resume = "allow" if mode == "online" else None  # offline W&B says that it ignores it; `wandb sync` appends
     run_id = read_run_id(folder / "wandb" / "id.txt")
-    return wandb.init(id=run_id, dir=str(folder), mode=mode, resume=resume, settings=settings, **options)  # type: ignore[arg-type]
+    return wandb.init(id=run_id, dir=str(folder), mode=mode, resume="allow", settings=settings, **options)
 
 
 def import_wandb() -> Any:

@@ -18,7 +18,7 @@ LONGEST_TAG = 64
 
 
 def name_of(params: Mapping[str, Any]) -> str | None:
-    """The overrides of the command line as 'loss=hinge, seed=1'; run.name if there are none, or if it is one of them."""
+    """The overrides of the command line as 'loss=hinge, seed=1'; run.name if there are none, or if it was typed."""
     typed = [str(override) for override in (params.get("command") or {}).get("overrides", [])]
     telling = [override for override in typed if is_telling(override)]
     name = ", ".join(override.lstrip("+") for override in telling)
