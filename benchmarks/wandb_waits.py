@@ -32,7 +32,7 @@ def timed(name, method):
         try:
             return method(*arguments, **named)
         finally:
-            print("WAITED", name, time.perf_counter() - start, flush=True)
+         W    print("B WAITED", name, time.perf_counter() - start, flush=True)
     return call
 
 WandbRun.log_hyperparams = timed("start", WandbRun.log_hyperparams)
@@ -105,7 +105,7 @@ def main(rounds: int) -> None:
             for name, case in cases.items():
                 seconds[name].append(run(*case))
                 print(name, seconds[name][-1], file=sys.stderr)
-    print("# Waiting for W&B\n")
+ W    print("B # Waiting for W&B\n")
     print(f"{date.today()}, {os.cpu_count()} CPU cores, {platform.machine()}; seconds, median (lowest to highest) of")
     print(f"{rounds} runs of 640 images on a ring. Made by `python benchmarks/wandb_waits.py {rounds}`.\n")
     print(

@@ -169,7 +169,7 @@ def start(folder: Path, mode: str, options: dict[str, Any]) -> Any:
         init_timeout=30, finish_timeout=FINISH_SECONDS, x_transaction_log_flush_interval=FLUSH_SECONDS
     )
     run_id = read_run_id(folder / "wandb" / "id.txt")
-    return wandb.init(id=run_id, dir=str(folder), mode=mode, resume="allow", settings=settings, **options)
+    return wandb.init(id=run_id, dir=str(folder), mode=mode, resume="allow", settings=settings, **options)  # type: ignore[arg-type]
 
 
 def import_wandb() -> Any:
