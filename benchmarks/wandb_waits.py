@@ -105,12 +105,11 @@ def main(rounds: int) -> None:
             for name, case in cases.items():
                 seconds[name].append(run(*case))
                 print(name, seconds[name][-1], file=sys.stderr)
- W    print("B # Waiting for W&B\n")
+    names = "W&B", "wait at the start", "wait at the end", "whole run", "lines that say it logs offline"
+    print("# Waiting for W&B\n")
     print(f"{date.today()}, {os.cpu_count()} CPU cores, {platform.machine()}; seconds, median (lowest to highest) of")
     print(f"{rounds} runs of 640 images on a ring. Made by `python benchmarks/wandb_waits.py {rounds}`.\n")
-    print(
-        "| W&B | wait at the start | wait at the end | whole run | lines that say it logs offline |\n|---|---:|---:|---:|---:|"
-    )
+    print(f"| {' | '.join(names)} |\n|---|---:|---:|---:|---:|")
     for name, found in seconds.items():
         cells = [spread([each[part] for each in found]) for part in ("start", "end", "whole")]
         print(f"| {name} | {' | '.join(cells)} | {statistics.median(each['lines'] for each in found):.0f} |")

@@ -50,7 +50,9 @@ def log_film(trainer: "Trainer", path: Path) -> None:
             logger.log_video("samples/training", [str(path)], step=trainer.global_step, format=["gif"])
 
 
-def log_histogram(trainer: "Trainer", section: Section, name: str, values: "Tensor") -> None:
+def log_histogram(
+    trainer: "Trainer", module: "GenerativeModule", section: Section, name: str, values: "Tensor"
+) -> None:
     """Pass values, of any shape, to the loggers that draw histograms."""
     for logger in trainer.loggers:
         if hasattr(logger, "log_histogram"):
