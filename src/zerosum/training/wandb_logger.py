@@ -11,9 +11,10 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from zerosum.errors import one_line
+from zerosum.files import save_whole
 from zerosum.training.clock import Clock
 from zerosum.training.wandb_artifact import log_best
-from zerosum.training.wandb_names import name_of, read_run_id, tags_of, without_copies
+from zerosum.training.wandb_names import ID, name_of, read_run_id, tags_of, without_copies
 from zerosum.training.wandb_rows import last_logged, rows_between
 
 log = logging.getLogger("zerosum")
@@ -168,8 +169,12 @@ def start(folder: Path, mode: str, options: dict[str, Any]) -> Any:
     settings = wandb.Settings(
         init_timeout=30, finish_timeout=FINISH_SECONDS, x_transaction_log_flush_interval=FLUSH_SECONDS
     )
-    run_id = read_run_id(folder / "wandb" / "id.txt")
-    return wandb.init(id=run_id, dir=str(folder), mode=mode, resume="allow", settings=settings, **options)  # type: ignore[arg-type]
+    path = folder / "wandb" / "id.txt"
+    run_id = read_run_id(path)
+    run = wandb.init(id=run_id, dir=str(folder), mode=mode, resume="allow", settings=settings, **options)  # type: ignore[arg-type]
+    if run.id != run_id and ID.fullmatch(run.id or ""):  # an agent of a W&B sweep has chosen another
+        save_whole(path, lambda partial: partial.write_text(run.id, encoding="utf-8"))
+    return run
 
 
 def import_wandb() -> Any:

@@ -15,6 +15,8 @@ LONGEST_NAME = 120
 """Characters; W&B takes 128"""
 LONGEST_TAG = 64
 """Characters that W&B takes"""
+ID = re.compile(r"[a-z0-9]{8}")
+"""An id of a W&B run"""
 
 
 def name_of(params: Mapping[str, Any]) -> str | None:
@@ -62,7 +64,7 @@ def read_run_id(path: Path) -> str:
     """
     if path.is_file() and not path.is_symlink() and path.stat().st_size <= 16:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
-        if re.fullmatch(r"[a-z0-9]{8}", text):
+        if ID.fullmatch(text):
             return text
     text = uuid.uuid4().hex[:8]
     save_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))

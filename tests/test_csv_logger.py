@@ -1,4 +1,4 @@
-"""The curves: metrics.csv, whatever became of it, and Weights & Biases."""
+"""The curves: metrics.csv, whatever became of it."""
 
 import csv
 import os
@@ -6,8 +6,7 @@ import os
 import pytest
 
 from zerosum.errors import UserError
-from zerosum.experiment.train import train
-from zerosum.training.loggers import CSVLogger, read_run_id, wandb_logger
+from zerosum.training.csv_logger import CSVLogger
 
 
 def rows_of(folder):
