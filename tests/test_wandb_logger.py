@@ -59,8 +59,9 @@ def test_samples_and_the_film_are_media_at_their_images(logged_run):
     frames = sorted((logged_run / "samples").glob("*.png"))
     assert [row["images"] for row in pictures] == [int(frame.stem) for frame in frames]
     assert [row["samples/fixed_seeds.captions"] for row in pictures][-1] == ["160 images seen"]
-    (film,) = [row for row in rows(first) if row.get("samples/training._type") == "video-file"]
-    assert film["images"] == 160 and (first.parent / "files" / film["samples/training.path"]).read_bytes()[:3] == b"GIF"
+    (film,) = [row for row in rows(first) if row.get("samples/training._type") == "videos"]
+    path = first.parent / "files" / film["samples/training.videos"][0]["path"]
+    assert film["images"] == 160 and path.read_bytes() == (logged_run / "training.gif").read_bytes()
     assert any(row.get("game/logits/fake/histogram._type") == "histogram" for row in rows(first))
 
 

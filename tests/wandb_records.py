@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ def files(run: Path) -> list[Path]:
 
 
 def records(path: Path, kind: str) -> list[Any]:
-    """The records of one kind in a file."""
+    """The records of one kind in a file that is not written to any more."""
+    return [record[kind] for record in read(path) if record["type"] == kind]
+
+
+@cache
+def read(path: Path) -> list[dict[str, Any]]:
+    """Every record of a file."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
     printed = subprocess.run(command, capture_output=True, text=True).stdout
-    found = [json.loads(line) for line in printed.splitlines()]
-    return [record[kind] for record in found if record["type"] == kind]
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
