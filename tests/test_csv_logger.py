@@ -16,7 +16,8 @@ def rows_of(folder):
 
 def test_curves_have_images_first_and_no_row_twice(finished_run):
     rows = rows_of(finished_run)
-    assert next(iter(rows[0])) == "images"
+    assert next(iter(rows[0])) == "images" and len({row["images"] for row in rows}) == len(rows)
+    rows = [row for row in rows if row["game/d_real"] or row["quality/fid"]]  # the doctor looks at other times too
     assert [int(row["images"]) for row in rows] == [0, 80, 160, 240, 320]
     assert [row["quality/fid"] != "" for row in rows] == [True, False, True, False, True]
     assert all(0 < float(row["game/d_real"]) < 1 for row in rows[1:])

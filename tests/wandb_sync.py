@@ -59,6 +59,6 @@ def test_the_parts_of_a_resumed_run_become_one(tmp_path, monkeypatch):
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
     environment |= {"WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}", "WANDB_API_KEY": "0" * 40}
     command = [sys.executable, "-m", "wandb", "sync", "--yes", *map(str, (tmp_path / "wandb").glob("offline-run-*"))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [json.loads(row)["_step"] for row in Keeping.rows] == [10, 20, 30, 40, 50, 60]
