@@ -152,7 +152,8 @@ def test_each_job_of_a_sweep_is_a_run_of_its_own_in_one_group(tmp_path):
     assert [len(runs) for runs in started] == [1, 1]
     (first,), (second,) = started
     assert first["run_id"] != second["run_id"] and first["run_group"] == second["run_group"] == "sweep"
-    assert first["display_name"].endswith("seed=0") and second["display_name"].endswith("seed=1")
+    names = [first["display_name"], second["display_name"]]  # run.name: what was typed is too long for a name
+    assert names == ["ring_mlp_nonsat_seed0", "ring_mlp_nonsat_seed1"]
 
 
 def test_the_command_of_the_sweep_file_composes(composed):
