@@ -156,3 +156,36 @@ def run(made: Path, tmp_path: Path) -> Path:
     for name in ("config.yaml", "last.ckpt", "best.ckpt"):
         (folder / name).write_bytes((made / name).read_bytes())
     return folder
+
+
+@pytest.fixture(scope="session")
+def logged_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 160 images with all loggers that was resumed at 128 images: the last 32 were trained twice."""
+    from zerosum.experiment.train import train
+    from zerosum.runs.resume import resume
+
+    folder = tmp_path_factory.mktemp("logged") / "run"
+    options = [
+        "run.images=160",
+        "callbacks.evaluate.every=64",
+        "callbacks.curves.every=16",
+        "callbacks.logits.every=64",
+    ]
+    options += ["callbacks.checkpoint.every=64", "logger=[csv,wandb,tensorboard]", "logger.wandb.artifacts=true"]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = OmegaConf.create(compose("config", [*TINY, *options]))
+    config.run = {"images": 160, "name": "test", "folder": str(folder)}
+    config.dataset.root = str(folder.parent / "data")
+    choices = {"dataset": "synthetic", "model": "dcgan", "loss": "nonsat"}
+    command = {
+        "overrides": ["dataset=synthetic", "run.images=160", "gamma=1.0"],
+        "choices": choices,
+        "sweep": "my_sweep",
+    }
+    OmegaConf.update(config, "command", command, force_add=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        train(config)
+        (folder / "last.ckpt").write_bytes((folder / "previous.ckpt").read_bytes())
+        resume(folder, [f"dataset.root={folder.parent / 'data'}", "logger.wandb.mode=offline"])
+    return folder

@@ -21,7 +21,7 @@ from zerosum.experiment.train import train
 from zerosum.report.measured_runs import read_runs
 from zerosum.runs import resume
 from zerosum.runs.load import load, load_dataset
-from zerosum.training.loggers import CSVLogger
+from zerosum.training.csv_logger import CSVLogger
 
 OPTIONS = (
     *("dataset=ring", "model=mlp", "protocol=points10k", "metrics=mode_coverage", "protocol.n_fake=32"),

@@ -40,6 +40,15 @@ def test_every_option_composes_and_builds(composed, group, option, monkeypatch):
     assert built.run.images > 0
 
 
+def test_several_loggers_compose_and_each_brings_the_csv_file_that_resume_reads(composed):
+    loggers = sorted(path.stem for path in (CONF / "logger").glob("*.yaml"))
+    together = composed(f"logger=[{','.join(loggers)}]").logger
+    assert sorted(together) == loggers
+    for name in loggers:
+        alone = composed(f"logger={name}").logger
+        assert alone.keys() == {"csv", name} and alone.csv == together.csv and alone[name] == together[name]
+
+
 def test_every_option_says_what_it_is_or_is_one_class():
     for group, option in options():
         lines = (CONF / group / f"{option}.yaml").read_text().splitlines()

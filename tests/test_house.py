@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from zerosum.commands.zerosum import VERBS
+
 PACKAGE = ROOT / "src" / "zerosum"
 FLOORS = [
     {"errors", "files", "console", "randomness", "pixels", "sampling", "distributed"},
@@ -70,7 +72,7 @@ def test_rooms_have_empty_init_files_and_no_file_is_called_utils():
 HEAVY = {"torch", "lightning", "torchvision", "matplotlib", "sklearn", "scipy", "torchmetrics", "wandb"}
 
 
-@pytest.mark.parametrize("module", ["commands.train", "commands.evaluate", "commands.sample", "commands.compare"])
+@pytest.mark.parametrize("module", [f"commands.{verb}" for verb in VERBS])
 def test_verbs_import_nothing_that_takes_seconds(module):
     code = f"import sys, zerosum.{module}; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -183,7 +183,7 @@ def test_nothing_that_a_run_may_name_has_effects_outside_of_its_group():
 @pytest.mark.parametrize("group", [group for group in ALLOWED if group != "logger"])
 def test_wandb_is_started_by_a_logger_alone(run, group, tmp_path, monkeypatch):
     """An early version called W&B's server with the reader's key when a dataset of that name was opened."""
-    monkeypatch.setattr("zerosum.training.loggers.start", lambda *arguments: pytest.fail("started"))
+    monkeypatch.setattr("zerosum.training.wandb_logger.start", lambda *arguments: pytest.fail("started"))
     elsewhere = {"_target_": "zerosum.training.loggers.wandb_logger", "folder": str(tmp_path / "far"), "mode": "online"}
     tamper(run, lambda config: config.update({group: elsewhere}))
     refused(run, rf"{group}\._target_=zerosum\.training\.loggers\.wandb_logger: the config of a run may name")

@@ -102,7 +102,12 @@ def test_mistakes_get_one_sentence_and_a_status(options, message, tmp_path):
         ["run.images=0"],
         ["resume=nonsense"],
         ["dataset=synthetic", "optimizer.lr=-1", "hydra.run.dir=a/b"],
-        ["dataset=mnist", "dataset.root=nowhere", "dataset.download=false"],  # config.yaml is written by then
+        [
+            "dataset=mnist",
+            "dataset.root=nowhere",
+            "dataset.download=false",
+            "logger=[wandb,tensorboard]",
+        ],  # which has begun
         ["-m", "loss=nonsatt,hinge"],
     ],
 )

@@ -1,4 +1,7 @@
-"""W&B online, and the server goes away; in a process of its own, since W&B keeps much of what others did in one."""
+"""W&B online and its server goes away, and `wandb sync` afterwards.
+
+Each in a process of its own, since W&B keeps much of what others did in one.
+"""
 
 import subprocess
 import sys
@@ -8,7 +11,8 @@ from conftest import ROOT
 
 
 @pytest.mark.slow
-def test_a_server_that_goes_away_costs_no_row_and_a_bounded_wait():
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "tests" / "wandb_server_lost.py")]
+@pytest.mark.parametrize("file", ["wandb_server_lost.py", "wandb_sync.py"])
+def test_no_row_is_lost_and_none_comes_twice(file):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "tests" / file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

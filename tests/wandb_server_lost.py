@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from zerosum.training import loggers
+from zerosum.training import wandb_logger as loggers
 
 USER = {"id": "u", "username": "me", "email": "a@b.c", "entity": "me", "flags": "{}", "teams": {"edges": []}}
 PROJECT = {"id": "p", "name": "zerosum", "entity": {"id": "e", "name": "me"}}

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from zerosum.distributed import lost_ranks_as_user_errors
 from zerosum.evaluation.finding import Finding
-from zerosum.evaluation.measurement import format_values
+from zerosum.evaluation.measurement import code_card, format_values
 from zerosum.experiment.build import Experiment, build
 from zerosum.experiment.settings import validate
 from zerosum.files import clear_partial, save_whole
@@ -66,9 +67,7 @@ def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) 
         write_config(folder / "config.yaml", typed, experiment)
     else:
         silence_worker()
-    images_per_step = experiment.data.batch_size * experiment.data.batches_per_step
-    for logger in trainer.loggers:
-        logger.log_hyperparams({**typed, "images_per_step": images_per_step})
+    start_loggers(typed, experiment)
     started = time.perf_counter()
     with lost_ranks_as_user_errors():
         trainer.fit(experiment.module, datamodule=experiment.data, ckpt_path=checkpoint, weights_only=True)
@@ -78,22 +77,42 @@ def attempt(typed: dict[str, Any], checkpoint: Path | None, *further: Callback) 
     return Outcome(evaluate, stops[0].stopped_by if stops else None)
 
 
+def start_loggers(typed: dict[str, Any], experiment: Experiment) -> None:
+    """Tell each logger what is trained; an error here comes before training, so that nothing is left of the run."""
+    images_per_step = experiment.data.batch_size * experiment.data.batches_per_step
+    code = code_card().get("git")
+    params = {**typed, "command": command_of(typed), "commit": code, "images_per_step": images_per_step}
+    try:
+        for logger in experiment.trainer.loggers:
+            logger.log_hyperparams(params)
+    except BaseException as error:
+        error.before_training = True  # type: ignore[attr-defined]
+        raise
+
+
 def write_config(path: Path, typed: dict[str, Any], experiment: Experiment) -> None:
     """Save the resolved config, with what is needed to open the run without its data, and the command as typed."""
     dataset = experiment.data.dataset
     data = {"sample_shape": list(dataset.sample_shape), "num_classes": dataset.num_classes}
-    content = {**typed, "data": data, "command": typed["command"] or typed_command()}
+    content = {**typed, "data": data, "command": command_of(typed)}
     save_whole(path, lambda partial: partial.write_text(OmegaConf.to_yaml(content), encoding="utf-8"))
 
 
+def command_of(typed: dict[str, Any]) -> dict[str, Any]:
+    """The command that started the run: a resumed run's own, else that of this process."""
+    return typed["command"] or typed_command()
+
+
 def typed_command() -> dict[str, Any]:
-    """The overrides of the command line and the option chosen of each group; empty outside of Hydra."""
+    """The overrides of the command line, the choice in each group, and the sweep of a job; empty without Hydra."""
     if not HydraConfig.initialized():
         return {}
     hydra = OmegaConf.to_container(HydraConfig.get(), resolve=False)
     assert isinstance(hydra, dict)
     choices = {name: option for name, option in hydra["runtime"]["choices"].items() if not name.startswith("hydra/")}
-    return {"overrides": list(hydra["overrides"]["task"]), "choices": choices}
+    is_job = HydraConfig.get().mode is RunMode.MULTIRUN or "returned" in hydra["callbacks"]  # of hydra/launcher=process
+    sweep = {"sweep": Path(HydraConfig.get().sweep.dir).name} if is_job else {}
+    return {"overrides": list(hydra["overrides"]["task"]), "choices": choices, **sweep}
 
 
 def summarize(experiment: Experiment, evaluate: Evaluate | None, seconds: float) -> None:

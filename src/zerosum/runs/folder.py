@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,8 @@ DEEPEST = 30
 """Levels of nesting"""
 TRACES = {"console.log", ".lock", "multirun.yaml"}
 """Files that a command leaves in its folder before there is anything to keep"""
+OF_LOGGERS = ("wandb", "tensorboard")
+"""Folders of loggers, which hold nothing of worth before the first step"""
 MADE: dict[Path, list[Path]] = {}
 """Run folders that this process made, each with the parents that were missing, the outermost first"""
 
@@ -57,19 +60,21 @@ def make(folder: Path) -> None:
     MADE[folder] = made
 
 
-def remove_made(traces: Iterable[str] = TRACES) -> list[Path]:
+def remove_made(traces: Collection[str] = TRACES) -> list[Path]:
     """Remove the folders that this process made if they hold nothing but `traces`, with such parents if empty.
 
+    Folders of loggers count as traces of a command that names config.yaml as one, since loggers start after it.
     Returns the folders that were removed. Further processes of a run remove nothing.
     """
+    logged = OF_LOGGERS if "config.yaml" in traces else ()
     removed = []
     for folder, parents in MADE.items() if is_first_process() else ():
         with suppress(OSError):  # another process may have put something in
             entries = list(folder.iterdir())
-            if not all(entry.name in traces and entry.is_file() for entry in entries):
+            if not all(entry.name in (traces if entry.is_file() else logged) for entry in entries):
                 continue
             for entry in entries:
-                entry.unlink()
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             folder.rmdir()
             removed.append(folder)
             for parent in reversed(parents):

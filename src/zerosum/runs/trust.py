@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "protocol": ("zerosum.evaluation",),
     "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
     "callbacks": ("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.doctor", "zerosum.evaluation"),
-    "logger": ("zerosum.training.loggers.CSVLogger", "zerosum.training.loggers.wandb_logger"),
+    "logger": tuple(f"zerosum.training.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger", "wandb_logger")),
 }
 """For each group of a config, the modules whose classes it may name, and single classes and functions"""
 WIDEST = 2**16

@@ -1,6 +1,7 @@
 """What callbacks pass to every logger: values, pictures and histograms, under the section of a dashboard."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -38,14 +39,15 @@ def log_picture(trainer: "Trainer", module: "GenerativeModule", name: str, pictu
     """Pass a picture to the loggers that take images."""
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):
-            logger.log_image(f"samples/{name}", [picture], caption=[f"{module.images_seen:,} images seen"])
+            caption = [f"{module.images_seen:,} images seen"]
+            logger.log_image(f"samples/{name}", [picture], step=trainer.global_step, caption=caption)
 
 
-def log_film(trainer: "Trainer", module: "GenerativeModule", path: Path) -> None:
+def log_film(trainer: "Trainer", path: Path) -> None:
     """Pass the film of training, a GIF file, to the loggers that take films."""
-    for logger in trainer.loggers:
-        if hasattr(logger, "log_film"):
-            logger.log_film("samples/training", path, module.images_seen)
+    for logger in trainer.loggers if path.is_file() else ():
+        if hasattr(logger, "log_video"):
+            logger.log_video("samples/training", [str(path)], step=trainer.global_step, format=["gif"])
 
 
 def log_histogram(
@@ -54,7 +56,7 @@ def log_histogram(
     """Pass values, of any shape, to the loggers that draw histograms."""
     for logger in trainer.loggers:
         if hasattr(logger, "log_histogram"):
-            logger.log_histogram(f"{section}/{name}", values, module.images_seen, trainer.global_step)
+            logger.log_histogram(f"{section}/{name}", values, step=trainer.global_step)
 
 
 def log_alert(trainer: "Trainer", title: str, text: str) -> None:
@@ -62,3 +64,10 @@ def log_alert(trainer: "Trainer", title: str, text: str) -> None:
     for logger in trainer.loggers:
         if hasattr(logger, "alert"):
             logger.alert(title, text)
+
+
+def log_better(trainer: "Trainer", section: Section, directions: Mapping[str, str]) -> None:
+    """Tell the loggers that summarize a run which way each value is better, 'lower' or 'higher'."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "define_better"):
+            logger.define_better({f"{section}/{name}": better for name, better in directions.items()})

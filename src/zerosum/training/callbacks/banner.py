@@ -14,8 +14,8 @@ from zerosum.console import about
 from zerosum.data.images import ImageDataset
 from zerosum.training.callbacks.evaluate import evaluation_of
 from zerosum.training.callbacks.schedule import budget_of, data_of
-from zerosum.training.loggers import WandbRun
 from zerosum.training.module import GenerativeModule
+from zerosum.training.wandb_logger import WandbRun
 
 log = logging.getLogger("zerosum")
 

@@ -17,7 +17,7 @@ from zerosum.evaluation.measurement import Measurement, Record, format_values, i
 from zerosum.evaluation.protocol import Diagnosing, EvaluationProtocol
 from zerosum.training.callbacks.checkpoint import BEST_OF_LAST, keep, save
 from zerosum.training.callbacks.schedule import check_interval, data_of, is_due, is_finished
-from zerosum.training.logs import in_section, log_values
+from zerosum.training.logs import in_section, log_better, log_values
 from zerosum.training.module import GenerativeModule
 
 log = logging.getLogger("zerosum")
@@ -57,6 +57,7 @@ class Evaluate(Callback):
         """Measure an untrained model; continue the clock of a resumed run."""
         before = self.history[-1].minutes if self.history else 0.0
         self._started = time.perf_counter() - 60 * before
+        log_better(trainer, "quality", self.protocol.better)
         if not self.history:
             self.evaluate(trainer, pl_module)
         elif trainer.is_global_zero:

@@ -45,7 +45,8 @@ class Samples(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         """Draw the untrained model."""
         self._times = self.times(budget_of(trainer))
-        self._next = next((i for i, time in enumerate(self._times) if time >= pl_module.images_seen), len(self._times))
+        seen = pl_module.images_seen or -1  # a resumed run has drawn the frame of its checkpoint
+        self._next = next((i for i, time in enumerate(self._times) if time > seen), len(self._times))
         self.draw_if_due(trainer, pl_module)
 
     def on_train_batch_end(
@@ -57,7 +58,7 @@ class Samples(Callback):
         """Make the film, also of an interrupted run."""
         if trainer.is_global_zero:
             film(sorted((self.folder / "samples").glob("*.png")), self.folder / "training.gif")
-            log_film(trainer, pl_module, self.folder / "training.gif")
+            log_film(trainer, self.folder / "training.gif")
 
     def draw_if_due(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Draw once if one or more frames are due."""
