@@ -46,6 +46,7 @@ class Doctor(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         """Let the record of a resumed run have the findings of its first part."""
         self.settings = settings_of(pl_module)
+        self.is_due = False  # of an untrained model there is nothing to say
         self.record(evaluation_of(trainer))
 
     def on_train_batch_end(
