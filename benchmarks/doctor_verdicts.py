@@ -31,7 +31,7 @@ SWEPT: dict[str, tuple[str, tuple[float, ...]]] = {
     "explosion": ("GREAT_LOGIT", (20, 50, 100, 200, 500, 1000)),
     "learning_rate_too_high": ("STRIDE", (0.02, 0.03, 0.05, 0.1, 0.2, 0.4)),
     "rising": ("WORSE", (1.1, 1.2, 1.5, 2.0, 3.0, 5.0)),
-    "batch_leak": ("LEAK", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)),
+    "batch_leak": ("LEAK", (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)),
 }
 """{finding: (its threshold in rules.py, values to try)}"""
 

@@ -8,12 +8,12 @@ from zerosum.evaluation.features.classifier import ClassifierFeatures
 
 BASES = {
     "digits": (
-        "experiment=digits",
+        "dataset=digits",
         *("run.images=30_000", "protocol.n_fake=2_000", "callbacks.evaluate.every=3_000"),
         *("callbacks.logits.every=3_000", "callbacks.weights.every=3_000", "callbacks.curves.every=1_000"),
     ),
     "mnist": (
-        "experiment=mnist",
+        "dataset=mnist",
         *("run.images=30_000", "protocol.n_fake=2_000", "callbacks.evaluate.every=3_000"),
         *("callbacks.logits.every=3_000", "callbacks.weights.every=3_000", "callbacks.curves.every=1_000"),
     ),
@@ -40,8 +40,9 @@ IMAGES = {
     "explosion": (*ALONE, "loss=wasserstein"),
     "learning_rate_too_high": ("optimizer.lr=0.5",),
     "rising": (
-        *("callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.generator.lr"),
-        *("callbacks.anneal.start=2e-4", "callbacks.anneal.end=2e-2", "training.ema_half_life=500"),
+        *("callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.discriminator.lr"),
+        *("callbacks.anneal.start=2e-3", "callbacks.anneal.end=1e-9", "callbacks.anneal.images=12_000"),
+        *("optimizer.generator.lr=2e-3", "training.ema_half_life=1_000"),
     ),
     "batch_leak": (*ALONE, "training.batch_size=16", "optimizer.discriminator.lr=1e-3"),
 }
@@ -54,8 +55,8 @@ POINTS = {
     "explosion": (*ALONE, "loss=wasserstein"),
     "learning_rate_too_high": ("optimizer.lr=0.3",),
     "rising": (
-        *("callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.generator.lr"),
-        *("callbacks.anneal.start=1e-3", "callbacks.anneal.end=1e-1", "training.ema_half_life=10_000"),
+        *("callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.discriminator.lr"),
+        *("callbacks.anneal.start=1e-3", "callbacks.anneal.end=1e-9", "callbacks.anneal.images=300_000"),
     ),
 }
 FAULTS = {"digits": IMAGES, "mnist": {name: IMAGES[name] for name in IMAGES if name != "memorization"}, "ring": POINTS}

@@ -20,6 +20,8 @@ CERTAIN = 0.99
 """A separation of real from fake, 1/2 is chance, that leaves G hardly any sample that D doubts"""
 CHANCE = 0.6
 """A separation near chance"""
+SLOW = 0.2
+"""Of the way that was left, in three measurements: in healthy runs D is certain too at first, but samples get better"""
 GOOD, POOR = 0.9, 0.5
 """Progress from the untrained model, 0, to real data, 1"""
 VANISHED = 0.02
@@ -43,7 +45,7 @@ WORSE, LOST = 1.5, 0.2
 """Times the best, of a value that should fall; progress lost, of one that should rise"""
 LONG_AFTER = 0.25
 """Of the images seen"""
-LEAK = 0.1
+LEAK = 0.5
 """Separation that D owes to the other images of its batch"""
 
 
@@ -53,11 +55,18 @@ def separation_of(case: Case) -> list[float]:
 
 
 def discriminator_too_strong(case: Case) -> Evidence | None:
-    """D is right about nearly every image while the samples are still bad."""
+    """D is right about nearly every image while the samples are bad and hardly get better."""
     separation, progress = separation_of(case)[-LAST:], case.progress
-    if len(separation) < LAST or min(separation) < CERTAIN or (progress and progress[-1] > GOOD):
+    if len(separation) < LAST or min(separation) < CERTAIN or len(progress) <= LAST or progress[-1] > GOOD:
         return None
-    return {"separation": separation[-1], **({"progress": progress[-1]} if progress else {})}
+    gain = recent_gain(case)
+    return {"separation": separation[-1], "progress": progress[-1], "gain": gain} if gain < SLOW else None
+
+
+def recent_gain(case: Case) -> float:
+    """How far the metric has come since `LAST` measurements ago, as a part of the way that was left."""
+    before, now = case.progress[-LAST - 1], case.progress[-1]
+    return (now - before) / max(1 - before, 1e-9)
 
 
 def discriminator_too_weak(case: Case) -> Evidence | None:
