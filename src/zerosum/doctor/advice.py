@@ -6,8 +6,8 @@ from zerosum.doctor.case import Case, Settings
 from zerosum.doctor.rules import Evidence
 
 SENTENCES = {
-    "discriminator_too_strong": "D ranks a real image above a fake one in {separation:.1%} of pairs, and the samples hardly"
-    " get better",
+    "discriminator_too_strong": "D ranks a real image above a fake one in {separation:.1%} of pairs, and the samples"
+    " hardly get better",
     "discriminator_too_weak": "D tells real from fake no better than chance ({separation:.0%} of pairs) although the"
     " samples are still bad, so G learns nothing true from it",
     "vanishing_gradient": "G's gradient is {share:.1%} of the greatest so far and D is right about {separation:.1%} of"
