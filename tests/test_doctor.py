@@ -1,6 +1,8 @@
 """Each finding of the doctor in made-up curves, its advice, and the callback in real runs."""
 
+import importlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +169,12 @@ def test_a_resumed_run_keeps_history_and_findings(composed, tmp_path):
     longer = {found["name"]: found for found in json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]}
     for finding in whole:
         assert longer[finding["name"]]["since"] == finding["since"]
+
+
+def test_every_planted_fault_is_one_of_a_finding_and_composes(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    planted = importlib.import_module("planted")
+    for dataset, faults in planted.FAULTS.items():
+        assert set(faults) <= set(RULES)
+        for overrides in faults.values() if dataset != "mnist" else ():
+            assert validate(compose(*planted.BASES[dataset], *overrides))["run"]["images"]
