@@ -2,9 +2,11 @@
 
 import importlib
 import json
+import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from zerosum.doctor.callback import Doctor
 from zerosum.doctor.case import Case, Settings
@@ -58,9 +60,9 @@ VARIANTS = {
 SETTINGS = Settings("NonSaturating", (), 1.0, {"discriminator": 2e-4, "generator": 2e-4})
 
 
-def case_of(curves, settings=SETTINGS, **changed):
+def case_of(curves, known=SETTINGS, **changed):
     points = {name: [(1000 * index, value) for index, value in enumerate(values)] for name, values in curves.items()}
-    return Case(**({"history": History(points), "metric": "fid", "floor": 1.0, "settings": settings} | changed))
+    return Case(**({"history": History(points), "metric": "fid", "floor": 1.0, "settings": known} | changed))
 
 
 def test_a_healthy_run_has_no_finding():
@@ -82,6 +84,25 @@ def test_a_problem_must_last(name):
     """One measurement alone, the last one, is no finding."""
     curves = {curve: [*HEALTHY[curve][:-1], values[-1]] for curve, values in SICK[name].items()}
     assert examine(case_of(HEALTHY | curves)) == []
+
+
+NUMBERS = strategies.one_of(
+    strategies.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
+    strategies.floats(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    strategies.fixed_dictionaries({name: strategies.lists(NUMBERS, max_size=8) for name in HEALTHY}),
+    strategies.sampled_from([None, 0.0, 1.0, math.inf]),
+    strategies.booleans(),
+    strategies.sampled_from(["fid", None, "absent"]),
+)
+def test_no_curve_makes_the_doctor_fail(curves, floor, lower_is_better, metric):
+    """An error of the doctor would end a training."""
+    for finding in examine(case_of(curves, floor=floor, lower_is_better=lower_is_better, metric=metric)):
+        assert finding.sentence and finding.override
 
 
 def test_every_rule_is_planted():

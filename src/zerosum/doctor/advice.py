@@ -39,7 +39,7 @@ def format_sentence(name: str, case: Case, evidence: Evidence) -> str:
     key = next((variant for number, variant in variants.items() if number in evidence), name)
     words: dict[str, float | str] = {**evidence, "metric": case.metric or "the metric"}
     if name == "vanishing_gradient":
-        words["share"] = evidence["gradient_norm"] / evidence["greatest"]
+        words["share"] = evidence["gradient_norm"] / (evidence["greatest"] or 1.0)
     if name == "learning_rate_too_high":
         ratio, words["ratio"] = max(evidence.items(), key=lambda item: item[1])
         words["player"] = ratio.removeprefix("update_ratio_")

@@ -7,6 +7,9 @@ from typing import Any
 MOST_POINTS = 400
 """Of one curve; beyond, every second one is dropped"""
 
+LARGEST = 1e30
+"""Values that are NaN, infinite or larger are left out: the guard and the evaluation stop at those"""
+
 Point = tuple[int, float]
 """Images seen, and a value"""
 
@@ -15,11 +18,16 @@ class History:
     """Curves by name; long ones are thinned, so that it stays small."""
 
     def __init__(self, curves: Mapping[str, list[Point]] | None = None) -> None:
-        self.curves: dict[str, list[Point]] = {name: list(points) for name, points in (curves or {}).items()}
+        self.curves: dict[str, list[Point]] = {
+            name: [(images, value) for images, value in points if abs(value) < LARGEST]
+            for name, points in (curves or {}).items()
+        }
 
     def add(self, images: int, values: Mapping[str, float]) -> None:
         """Add one value to each named curve."""
         for name, value in values.items():
+            if not abs(value) < LARGEST:
+                continue
             points = self.curves.setdefault(name, [])
             if len(points) >= MOST_POINTS:
                 points[:] = points[::2]

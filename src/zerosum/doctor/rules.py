@@ -104,8 +104,8 @@ def memorization(case: Case) -> Evidence | None:
         return {"r_v": known[-1]}
     copied = case.history.last("quality/nearer_to_train", LAST)
     distances = [case.history.last(f"quality/nearest/{split}", LAST) for split in ("train", "held_out")]
-    ratios = [train / max(held_out, 1e-12) for train, held_out in zip(*distances, strict=True)]
-    if copied and min(copied) > COPIES and max(ratios) < NEAR:
+    ratios = [train / max(held_out, 1e-12) for train, held_out in zip(*distances, strict=False)]
+    if copied and min(copied) > COPIES and max(ratios, default=1.0) < NEAR:
         return {"nearer_to_train": copied[-1], "distance_ratio": ratios[-1]}
     return None
 
