@@ -1,6 +1,7 @@
 """The settings of a run, and the validation of a whole config."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.errors import UserError, did_you_mean, one_line
-from zerosum.experiment.schema import RESERVED, check, check_node, locate, options_of
+from zerosum.experiment.schema import RESERVED, Reader, check, check_node, conform, import_options, locate
+from zerosum.experiment.source import read_options
 from zerosum.training.callbacks.schedule import check_interval
 
 GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
@@ -34,6 +36,13 @@ INSTEAD |= {"accumulate_grad_batches": "training.accumulate", "gradient_clip_val
 """Options of Lightning's Trainer that it would not heed here, and what is meant"""
 LIGHT = ("dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer")
 """Groups whose classes need no Lightning"""
+STARTING: dict[str, Any] = {
+    "resume": str | None,
+    "resume_force": bool,
+    "trusted": str | list[str],
+    "objective": str | None,
+}
+"""Options that say how to start, or what to return"""
 INT64 = 2**63
 
 
@@ -51,18 +60,31 @@ class Run:
 
 
 def check_first(config: DictConfig) -> None:
-    """UserError at a wrong value among settings that need no torch to be checked, which takes seconds to import."""
+    """UserError at a wrong name, type or value that can be told without importing torch, which takes seconds."""
+    check_options_of_starting(config)
+    typed = validate(config, read_options)
     for name, target in SETTINGS.items():
-        node = OmegaConf.to_container(config[name], resolve=True)
-        typed = check_node({**node, "_target_": target}, name)  # type: ignore[dict-item]
-        locate(typed.pop("_target_"), name)(**typed)
-    check_seed(config.seed)
+        locate(target, name)(**typed[name])
     if not isinstance(config.gamma, int | float) or not 0 <= config.gamma < math.inf:
         raise UserError(f"gamma={config.gamma}: the weight of R1 and R2 is a number of 0 or more")
-    refuse_lightnings_own(config.trainer)
-    for name, callback in (config.callbacks or {}).items():
+    refuse_lightnings_own(typed["trainer"])
+    check_devices(typed["trainer"].get("devices", 1))
+    for name, callback in typed["callbacks"].items():
         if isinstance(callback.get("every"), int):
-            check_interval(name, callback.every)
+            check_interval(name, callback["every"])
+
+
+def check_options_of_starting(config: DictConfig) -> None:
+    """UserError at a wrong type among the options that say how to start or continue."""
+    for name, annotation in STARTING.items():
+        value = config.get(name)
+        conform(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value, annotation, name)
+
+
+def check_devices(devices: Any) -> None:
+    """UserError at words that number no devices, on which Lightning says nothing that helps."""
+    if isinstance(devices, str) and not re.fullmatch(r"auto|-1|\d+(, *\d+)*,?", devices):
+        raise UserError(f"trainer.devices={devices}: write how many, which as in [0,1], or auto")
 
 
 def check_light_parts(config: DictConfig) -> None:
@@ -107,21 +129,21 @@ def check_seed(seed: Any) -> None:
         raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
 
 
-def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
-    """The config resolved and checked against every constructor, as plain lists and dictionaries."""
+def validate(config: DictConfig | dict[str, Any], read: Reader = import_options) -> dict[str, Any]:
+    """The config resolved and checked against every constructor that `read` knows, as plain lists and dictionaries."""
     try:
         node = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(str(error).splitlines()[0]) from error
     assert isinstance(node, dict)
     refuse_unused(OmegaConf.to_container(OmegaConf.create(config), resolve=False))  # type: ignore[arg-type]
-    drop_options_of_replaced(node)  # type: ignore[arg-type]
+    drop_options_of_replaced(node, read)  # type: ignore[arg-type]
     for key in node.keys() - KEYS:
         raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
     check_parts(node)  # type: ignore[arg-type]
     node |= {name: node.get(name) or {} for name in OPTIONAL}
     settings = {name: node.pop(name, None) or {} for name in SETTINGS}
-    typed: dict[str, Any] = check(node)
+    typed: dict[str, Any] = check(node, read=read)
     for name, target in SETTINGS.items():
         typed[name] = check_node({**settings[name], "_target_": target}, name)
         del typed[name]["_target_"]
@@ -145,7 +167,7 @@ def refuse_unused(node: dict[str, Any]) -> None:
             raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
 
 
-def drop_options_of_replaced(node: dict[str, Any]) -> None:
+def drop_options_of_replaced(node: dict[str, Any], read: Reader = import_options) -> None:
     """Where the command line names another class, as loss._target_=..., forget options of the old one.
 
     Options that the command line sets stay, and are checked.
@@ -156,7 +178,8 @@ def drop_options_of_replaced(node: dict[str, Any]) -> None:
         for key in path.split("."):
             part = part.get(key) if isinstance(part, dict) else None
         if isinstance(part, dict):
-            known = options_of(part["_target_"], path)
+            options = read(part["_target_"], path)
+            known = None if options is None or options.takes_any else {*options.parameters, *RESERVED}
             for key in [key for key in part if known is not None and key not in known and f"{path}.{key}" not in typed]:
                 del part[key]
 
