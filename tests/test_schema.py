@@ -11,8 +11,9 @@ from torch import Tensor
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.build import build
+from zerosum.experiment.early_checks import check_first, check_light_parts
 from zerosum.experiment.schema import check, conform
-from zerosum.experiment.settings import check_first, check_light_parts, validate
+from zerosum.experiment.settings import validate
 
 
 class Widget:
@@ -181,7 +182,7 @@ def test_parts_of_torch_are_checked_before_lightning_is_imported(composed, overr
 def test_checking_light_parts_does_not_import_lightning():
     script = """
 import sys, zerosum
-from zerosum.experiment.settings import check_light_parts
+from zerosum.experiment.early_checks import check_light_parts
 check_light_parts(zerosum.compose("run.folder=x"))
 print("torch" in sys.modules, {"lightning", "torchmetrics"} & sys.modules.keys())
 """
@@ -190,7 +191,7 @@ print("torch" in sys.modules, {"lightning", "torchmetrics"} & sys.modules.keys()
 
 
 def test_checking_first_imports_neither_torch_nor_lightning():
-    script = "import sys, zerosum.experiment.settings; print({'torch', 'lightning'} & sys.modules.keys())"
+    script = "import sys, zerosum.experiment.early_checks; print({'torch', 'lightning'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
 
 

@@ -15,7 +15,7 @@ from zerosum.commands.sweeps import refuse_processes
 from zerosum.console import CONSOLE
 from zerosum.errors import printable
 from zerosum.experiment.compose import CONF
-from zerosum.experiment.settings import check_first, check_light_parts
+from zerosum.experiment.early_checks import check_first, check_light_parts
 from zerosum.training.lock import is_first_process
 
 

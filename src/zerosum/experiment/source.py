@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, Optional, Union
 
 from zerosum.experiment.schema import Options
 
-PLAIN = {"int": int, "float": float, "bool": bool, "str": str}
+PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "Path": Path}
 GENERIC: dict[str, Any] = {"list": list, "List": list, "tuple": tuple, "Tuple": tuple, "dict": dict, "Dict": dict}
 GENERIC |= {"Sequence": Sequence, "Iterable": Iterable, "Collection": Collection, "Mapping": Mapping}
 GENERIC |= {"Optional": Optional, "Union": Union, "Literal": Literal}
@@ -62,20 +62,22 @@ def signature(function: ast.FunctionDef, module: str, is_method: bool = False) -
     """The parameters, of a method those after `self`, and their types."""
     given = function.args
     by_position = [*given.posonlyargs, *given.args]
-    defaults = [None] * (len(by_position) - len(given.defaults)) + given.defaults
-    rows = list(zip(by_position, defaults, strict=True))[is_method:]
-    found = [(argument, Parameter.POSITIONAL_OR_KEYWORD, default) for argument, default in rows]
-    found += [(given.vararg, Parameter.VAR_POSITIONAL, None)] if given.vararg else []
-    found += [
-        (argument, Parameter.KEYWORD_ONLY, default)
+    required = len(by_position) - len(given.defaults)
+    rows: list[Any] = [
+        (argument, Parameter.POSITIONAL_OR_KEYWORD, i < required) for i, argument in enumerate(by_position)
+    ]
+    rows = rows[1:] if is_method else rows
+    rows += [
+        (argument, Parameter.KEYWORD_ONLY, default is None)
         for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
     ]
-    found += [(given.kwarg, Parameter.VAR_KEYWORD, None)] if given.kwarg else []
+    rows += [(argument, Parameter.VAR_POSITIONAL, True) for argument in [given.vararg] if argument]
+    rows += [(argument, Parameter.VAR_KEYWORD, True) for argument in [given.kwarg] if argument]
     parameters = {
-        argument.arg: Parameter(argument.arg, kind, default=Parameter.empty if default is None else default)
-        for argument, kind, default in found
+        argument.arg: Parameter(argument.arg, kind, default=Parameter.empty if is_required else None)
+        for argument, kind, is_required in rows
     }
-    return Options(parameters, {argument.arg: evaluate(argument.annotation, module) for argument, _, _ in found})
+    return Options(parameters, {argument.arg: evaluate(argument.annotation, module) for argument, _, _ in rows})
 
 
 def evaluate(node: ast.AST | None, module: str) -> Any:
