@@ -40,7 +40,7 @@ def check_first(config: DictConfig) -> None:
     check_factors(typed["optimizer"], "optimizer")
     if not typed["callbacks"]:
         raise UserError(
-            "callbacks: without any, nothing is kept of a run: leave single ones out, as ~callbacks.evaluate"
+            "callbacks: without any nothing is kept of a run: leave single ones out, as ~callbacks.evaluate"
         )
     for name, callback in typed["callbacks"].items():
         if isinstance(callback.get("every"), int):
