@@ -1,5 +1,6 @@
 """What a person sees when something is wrong: one sentence, no traceback."""
 
+import hashlib
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from zerosum.commands.threads import prepare_threads
 from zerosum.errors import UserError, is_out_of_memory, make_record_printable, one_line
@@ -52,7 +53,9 @@ class RunFolder(Callback):
         make_first(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make hydra.sweep.dir, unless it is there."""
+        """Make hydra.sweep.dir, unless it is there; with resume=auto it is the one of the same command."""
+        if config.get("resume") == "auto":
+            keep_folder(config)
         make_first(config, "hydra.sweep.dir")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
@@ -64,6 +67,18 @@ class RunFolder(Callback):
         if is_first_process():
             with suppress(OSError, UserError):
                 keep_the_log(folder, error)
+
+
+def keep_folder(config: DictConfig) -> None:
+    """Name the sweep's folder after its command, for all of its jobs, unless the folder is typed."""
+    overrides = config.hydra.overrides
+    if any(str(override).startswith("hydra.sweep.dir=") for override in overrides.hydra):
+        return
+    words = sorted(map(str, OmegaConf.to_container(overrides.task, resolve=False)))  # type: ignore[arg-type]
+    folder = f"outputs/sweep_{hashlib.sha256(repr(words).encode()).hexdigest()[:12]}"
+    with read_write(config), open_dict(config):
+        config.hydra.sweep.dir = folder
+        overrides.hydra.append(f"hydra.sweep.dir={folder}")  # launchers compose each job anew
 
 
 def keep_the_log(folder: Path, error: BaseException) -> None:

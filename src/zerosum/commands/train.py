@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from zerosum.commands.messages import command, errors_as_sentences
+from zerosum.commands.seeds import expand_seeds
 from zerosum.commands.sweeps import refuse_processes
 from zerosum.console import CONSOLE
 from zerosum.errors import printable
@@ -20,8 +21,14 @@ from zerosum.training.lock import is_first_process
 
 
 @command
+def main() -> None:
+    """Train once, or once for each job of a sweep."""
+    sys.argv[1:] = expand_seeds(sys.argv[1:])
+    train()
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def main(config: DictConfig) -> float | None:
+def train(config: DictConfig) -> float | None:
     """Train, or continue with `resume`; returns the value that `objective` names, for sweepers."""
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.MULTIRUN:
