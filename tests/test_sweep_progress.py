@@ -90,7 +90,7 @@ def test_the_line_is_logged_where_there_is_no_terminal(caplog, clock):
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "process"])
 def test_a_killed_sweep_goes_on(tmp_path, launcher):
-    """Killed while a job has a folder and no checkpoint: its folder is kept, and jobs that are done are not repeated."""
+    """Killed while a job has a folder and no checkpoint: it starts over, and jobs that are done are not repeated."""
     words = [*SMALL_POINTS, "seeds=3", "resume=auto", f"hydra/launcher={launcher}"]
     command = [sys.executable, str(ROOT / "train.py"), *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -68,7 +68,7 @@ class Pool:
                 self.line.end(job, failed=bool(job.error))
                 log.info("%s %s", job.name, describe_end(job))
                 if not shows_bars():
-                    log.info("%s", self.line)
+                    log.info("%s", str(self.line))
 
     def draw(self) -> None:
         """Draw the line of the sweep, where there is a terminal."""

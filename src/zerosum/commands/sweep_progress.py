@@ -76,7 +76,7 @@ class SweepLine:
         if shows_bars():
             DISPLAY.show(self)
         else:
-            log.info("%s", self)
+            log.info("%s", str(self))
 
 
 class SweepProgress(Callback):
@@ -101,7 +101,7 @@ class SweepProgress(Callback):
             self.line.end(config.hydra.job.num, job_return.status is JobStatus.FAILED)
             DISPLAY.remove(self.line)
             if not self.line.jobs or self.line.done + self.line.failed == self.line.jobs:
-                log.info("%s", self.line)
+                log.info("%s", str(self.line))
 
 
 def count_jobs(config: DictConfig) -> int | None:

@@ -28,8 +28,8 @@ def main() -> None:
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def train(config: DictConfig) -> float | None:
-    """Train, or continue with `resume`; returns the value that `objective` names, for sweepers."""
+def train(config: DictConfig) -> float | list[float] | None:
+    """Train, or continue with `resume`; returns the value, or values, that `objective` names, for sweepers."""
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.MULTIRUN:
         refuse_processes(config.trainer)
@@ -38,7 +38,7 @@ def train(config: DictConfig) -> float | None:
         return run(config, list(hydra_config.overrides.task))
 
 
-def run(config: DictConfig, overrides: list[str]) -> float | None:
+def run(config: DictConfig, overrides: list[str]) -> float | list[float] | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
     if config.resume in (None, "auto"):
         check_first(config)
@@ -52,8 +52,10 @@ def run(config: DictConfig, overrides: list[str]) -> float | None:
     outcome = start(config, overrides)
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)  # as if it had died of the signal: whoever started it can tell
-    evaluate = outcome.evaluate
-    return evaluate.objective(config.objective) if evaluate is not None and config.objective else None
+    evaluate, objective = outcome.evaluate, config.objective
+    if evaluate is None or not objective:
+        return None
+    return evaluate.objective(objective) if isinstance(objective, str) else [*map(evaluate.objective, objective)]
 
 
 @contextmanager

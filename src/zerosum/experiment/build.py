@@ -102,15 +102,14 @@ def check_trainer(trainer: dict[str, Any]) -> None:
         raise UserError(f"trainer.devices={devices}: this CPU has {os.cpu_count()} cores: choose no more")
 
 
-def check_objective(objective: str | None, callbacks: list[Callback]) -> None:
-    """UserError if the value that a sweeper asks for is not measured, or has no better direction."""
-    if objective is None:
-        return
+def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
+    """UserError if a value that a sweeper asks for is not measured, or has no better direction."""
     better = [callback.protocol.better for callback in callbacks if isinstance(callback, Evaluate)]
     known = [name for directions in better for name in directions]
-    if objective not in known:
-        choice = f"choose one of {', '.join(known)}" if known else "nothing is, without callbacks.evaluate"
-        raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(str(objective), known)}")
+    choice = f"choose one of {', '.join(known)}" if known else "nothing is, without callbacks.evaluate"
+    for objective in objectives:
+        if objective not in known:
+            raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(str(objective), known)}")
 
 
 def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
@@ -153,7 +152,8 @@ def build(config: dict[str, Any]) -> Experiment:
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     check_trainer(config["trainer"])
     callbacks = list(make_each(config["callbacks"]).values())
-    check_objective(config["objective"], callbacks)
+    objective = config["objective"] or []
+    check_objective(objective if isinstance(objective, list) else [objective], callbacks)
     for callback in callbacks:
         if isinstance(callback, Anneal):
             callback.check(module)

@@ -22,7 +22,7 @@ STARTING: dict[str, Any] = {
     "resume": str | None,
     "resume_force": bool,
     "trusted": str | list[str],
-    "objective": str | None,
+    "objective": str | list[str] | None,
 }
 """Options that say how to start, or what to return"""
 
