@@ -96,7 +96,7 @@ def test_a_search_for_nothing_is_one_sentence(tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_search_of_two_objectives_goes_on(tmp_path):
-    options = [*SMALL_POINTS, "resume=auto", "hydra/sweeper=search", "hydra.sweeper.n_trials=3", "-m"]
+    options = ["-m", *SMALL_POINTS, "resume=auto", "hydra/sweeper=search", "hydra.sweeper.n_trials=3"]
     options += ["objective=[high_quality,mode_kl]", "optimizer.lr=tag(log,interval(0.0001,0.1))"]
     command = [sys.executable, str(ROOT / "train.py"), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -84,10 +84,10 @@ def remove_made(traces: Iterable[str] = TRACES) -> list[Path]:
 
 def clear(folder: Path, traces: Iterable[str]) -> bool:
     """Remove `traces` from a folder if it holds nothing else that a run wrote; returns whether it does not."""
+    entries = [entry for entry in folder.iterdir() if entry.name not in KEPT]
+    if not all(entry.name in traces and entry.is_file() for entry in entries):
+        return False
     with hold(folder):
-        entries = [entry for entry in folder.iterdir() if entry.name not in KEPT]
-        if not all(entry.name in traces and entry.is_file() for entry in entries):
-            return False
         for entry in entries:
             entry.unlink()
         (folder / ".lock").unlink(missing_ok=True)
