@@ -30,7 +30,7 @@ def test_the_banner_says_what_the_run_is_and_how_long_it_takes(tiny, caplog, tmp
     assert said["networks"] == ", ".join(f"{name} {count:,}" for name, count in counts.items()) + " parameters"
     assert said["data"].startswith("Synthetic, ") and said["budget"] == "800 images in 50 steps of 16"
     assert said["measured"] == "fid of 64 samples (fid10k_test), every 160 images"
-    assert said["features"] == "ClassifierFeatures"
+    assert said["features"] == "classifier"
     expected = [number for number, text in enumerate(caplog.messages) if text.startswith("Training will take ")]
     (number,) = expected
     assert re.fullmatch(

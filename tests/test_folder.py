@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from logging import LogRecord
 from pathlib import Path
 
@@ -145,6 +147,31 @@ def test_a_folder_that_holds_anything_else_stays_whole(made_here, other):
     Path("run", other).touch()
     assert folder.remove_made() == []
     assert Path("run", other).exists() and Path("run/.lock").exists()
+
+
+@pytest.mark.parametrize("kept", [[], ["output.log"]])
+def test_a_folder_that_was_there_and_empty_is_empty_again(made_here, kept):
+    Path("run").mkdir()
+    for name in kept:
+        Path("run", name).touch()
+    with pytest.raises(FileExistsError):
+        folder.make(Path("run").absolute())
+    for name in ("console.log", ".lock"):
+        Path("run", name).touch()
+    assert folder.remove_made() == [Path("run").absolute()]
+    assert [path.name for path in Path("run").iterdir()] == kept
+
+
+def test_a_folder_in_which_another_process_trains_stays(made_here):
+    folder.make_folder("run")
+    Path("run/console.log").touch()
+    script = "import time; from pathlib import Path; from zerosum.training.lock import hold\n"
+    script += "with hold(Path('run')):\n    print('held', flush=True)\n    time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"held\n"
+    assert folder.remove_made() == [] and Path("run/console.log").exists()
+    other.kill()
+    other.wait()
 
 
 def test_a_folder_that_was_there_before_stays(made_here):

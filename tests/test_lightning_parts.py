@@ -7,6 +7,7 @@ import pytest
 import wandb
 from lightning import Callback
 
+from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
 
@@ -70,6 +71,13 @@ def test_early_stopping_acts_on_evaluations(composed):
     entry = options("lightning.pytorch.callbacks.EarlyStopping", CALLBACKS["EarlyStopping"])
     built, _ = fit(composed, f"+callbacks.further={{{entry}}}", "optimizer.lr=0.0")
     assert built.module.images_seen < 1600
+
+
+@pytest.mark.parametrize("name", ["EarlyStopping", "ModelCheckpoint"])
+def test_a_value_that_is_not_measured_cannot_be_monitored(composed, name, tmp_path):
+    entry = options(f"lightning.pytorch.callbacks.{name}", {"monitor": "mode", "mode": "max"})
+    with pytest.raises(UserError, match=f"{name} monitors mode, which is not measured: choose .*Did you mean modes"):
+        fit(composed, f"+callbacks.further={{{entry}}}")
 
 
 def test_what_a_module_logs_stands_in_the_row_of_its_images(composed):

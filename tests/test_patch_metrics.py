@@ -14,6 +14,7 @@ from zerosum.evaluation.features.classifier import ClassifierFeatures
 from zerosum.evaluation.features.patches import LaplacianPatches, laplacian_pyramid
 from zerosum.evaluation.image_protocol import ImageProtocol
 from zerosum.evaluation.patch_metrics import SlicedWasserstein
+from zerosum.evaluation.protocol import directions_of_parts, score_by_first
 from zerosum.evaluation.reference import FeatureSet
 from zerosum.pixels import to_uint8
 
@@ -94,6 +95,13 @@ def test_the_distance_is_the_mean_of_scipys_over_the_same_directions():
     assert found["sliced_wasserstein_32"] == pytest.approx(expected[0], rel=1e-4)
     assert found["sliced_wasserstein_16"] == pytest.approx(expected[1], rel=1e-4)
     assert found["sliced_wasserstein"] == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_the_distance_at_each_resolution_is_better_the_same_way_and_does_not_choose_the_checkpoint():
+    values = {"sliced_wasserstein": 3.0, "sliced_wasserstein_32": 1.0, "sliced_wasserstein_x": 1.0, "fid_9": 1.0}
+    better = SlicedWasserstein.better
+    assert directions_of_parts(values, better) == {"sliced_wasserstein_32": "lower"}
+    assert score_by_first({"sliced_wasserstein": SlicedWasserstein()}, values) == (-3.0,)
 
 
 def metric_directions(metric: SlicedWasserstein, size: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import sys
 import pytest
 from conftest import ROOT
 
+from zerosum.commands.seeds import MULTIRUN, expand_seeds
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
 
@@ -18,7 +19,7 @@ OPTIONS = re.findall(r"`((?:[\w.]+=[\w./,-]+ ?)+)`", README)
 
 def overrides(text: str) -> list[str]:
     """The words of a command line that are config overrides; of a sweep, the first of each choice."""
-    words = [word for word in shlex.split(text) if word != "-m"]
+    words = [word for word in expand_seeds(shlex.split(text)) if word not in MULTIRUN]
     return [word if "[" in word else word.split(",")[0] for word in words]
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.build import build
+from zerosum.experiment.early_checks import check_first, check_light_parts
 from zerosum.experiment.schema import check, conform
-from zerosum.experiment.settings import check_first, check_light_parts, validate
+from zerosum.experiment.settings import validate
 
 
 class Widget:
@@ -157,11 +158,35 @@ def test_a_name_that_is_known_twice_is_proposed_once():
         ("game.critic_steps=0", "game.critic_steps=0: the smallest value is 1"),
         ("trainer.max_epochs=5", "trainer.max_epochs=5 is not used: set run.images"),
         ("callbacks.evaluate.every=0", r"callbacks\.evaluate\.every=0: choose 1 image or more"),
+        ("trainer.devices=abc", r"trainer\.devices=abc: write how many"),
+        ("trainer.precision=bf8", r"trainer\.precision='bf8': expected 64, .*bf16-mixed"),
+        ("+callbacks.evaluate.evry=1", r"callbacks\.evaluate\.evry: .*Did you mean every"),
+        ("callbacks.samples.frames=x", r"callbacks\.samples\.frames='x': expected a whole number"),
+        ("+metrics.fid.foo=1", r"metrics\.fid\.foo: .*FID has no such option"),
+        ("protocol.n_fake=many", r"protocol\.n_fake='many': expected a whole number"),
+        ("protocol.split=tset", r"protocol\.split='tset': expected train or test"),
+        ("protocol.seed=-1", r"protocol\.seed=-1: expected a whole number, 0 or more"),
+        ("features.steps=x", r"features\.steps='x': expected a whole number"),
+        ("+logger.csv.mode=1", r"logger\.csv\.mode: .*no such option"),
+        ("loss.smooth=x", r"loss\.smooth='x': expected"),
+        ("resume_force=perhaps", "resume_force='perhaps': expected true or false"),
+        (
+            "optimizer=rmsprop optimizer.alpha=2",
+            r"optimizer\.discriminator\.alpha=2\.0: choose 0 or more, and less than 1",
+        ),
+        ("optimizer=sgd optimizer.momentum=1", r"momentum=1\.0: choose 0 or more, and less than 1"),
+        ("~callbacks", "callbacks: without any nothing is kept of a run"),
+        ("metrics=[]", "metrics is missing: choose one of conf/metrics.*or measure nothing: ~callbacks.evaluate"),
+        ("~loss", "loss is missing: choose one of conf/loss"),
+        (
+            "+callbacks.swa._target_=lightning.pytorch.callbacks.StochasticWeightAveraging",
+            "callbacks.swa: StochasticWeightAveraging does not work with several players: training.ema_half_life",
+        ),
     ],
 )
 def test_what_needs_no_torch_is_checked_before_it_is_imported(composed, override, message):
     with pytest.raises(UserError, match=message):
-        check_first(composed(override))
+        check_first(composed(*override.split(" ")))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +206,7 @@ def test_parts_of_torch_are_checked_before_lightning_is_imported(composed, overr
 def test_checking_light_parts_does_not_import_lightning():
     script = """
 import sys, zerosum
-from zerosum.experiment.settings import check_light_parts
+from zerosum.experiment.early_checks import check_light_parts
 check_light_parts(zerosum.compose("run.folder=x"))
 print("torch" in sys.modules, {"lightning", "torchmetrics"} & sys.modules.keys())
 """
@@ -190,7 +215,7 @@ print("torch" in sys.modules, {"lightning", "torchmetrics"} & sys.modules.keys()
 
 
 def test_checking_first_imports_neither_torch_nor_lightning():
-    script = "import sys, zerosum.experiment.settings; print({'torch', 'lightning'} & sys.modules.keys())"
+    script = "import sys, zerosum.experiment.early_checks; print({'torch', 'lightning'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
 
 
@@ -217,6 +242,13 @@ def test_another_class_by_its_target_forgets_options_of_the_old_one_but_not_type
         ),
         (["callbacks.logits.count=0"], "callbacks.logits.count=0: choose 1 or more"),
         (["objective=1"], "objective=1 is not measured"),
+        (["trainer=cpu", "trainer.devices=9999"], r"trainer\.devices=9999: this CPU has \d+ cores"),
+        (["augment=instance_noise", "augment.sigma=-1"], "augment.sigma=-1.0: choose 0 or more"),
+        (["callbacks=[default,anneal]", "callbacks.anneal.attribute=foo"], "anneal: foo is not a number of this model"),
+        (
+            ["callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.generator.foo"],
+            "anneal: optimizers.generator.foo is not a number: choose one such as optimizers.discriminator.lr",
+        ),
         (["trainer=gpu"], "torch finds no GPU: take trainer=auto"),
         (["dataset._target_=torch.utils.data.TensorDataset"], "is a torch Dataset: set dataset._target_="),
         (["loss._target_=fractions.Fraction"], "loss: Fraction has no `paired`: docs/extending.md"),

@@ -37,6 +37,11 @@ def test_a_run_is_not_overwritten_but_resumed(tmp_path):
         (["modle=3"], "Did you mean model"),
         (["loss=nonsta"], "Did you mean nonsat"),
         (["metrics=[fid,kdi]"], "Did you mean kid"),
+        (["game.k=5"], r"game\.k: there is no such option\. Did you mean game\.critic_steps\?"),
+        (["epochs=5"], r"Did you mean run\.images\?"),
+        (["lr=1"], r"Did you mean optimizer\.lr"),
+        (["callbacks=null"], "callbacks=null: leave single entries out, as ~callbacks.<entry>"),
+        (["regularizer=null"], "regularizer=null: write regularizer=none"),
     ],
 )
 def test_a_mistyped_option_is_one_sentence(overrides, message):
@@ -47,6 +52,15 @@ def test_a_mistyped_option_is_one_sentence(overrides, message):
 def test_a_folder_of_configs_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="no such folder"):
         zerosum.compose(config_dir="nowhere")
+
+
+def test_a_training_that_fails_before_its_first_step_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="Invalid learning rate"):
+        zerosum.train(zerosum.compose(*RING, "optimizer.lr=-1"))
+    with pytest.raises(UserError, match="compares images"):
+        zerosum.train(zerosum.compose(*RING, "protocol=fid10k_test", "run.folder=mine"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_program_without_logging_sees_the_messages(tmp_path):

@@ -25,5 +25,6 @@ def test_a_folder_without_labels_is_measured_by_patches_and_a_file_of_arrays_by_
         json.loads((tmp_path / name / "metrics.json").read_text())["last"] for name in ("folder", "file")
     )
     assert patches["card"]["protocol"]["features"] == "patches" and patches["values"]["sliced_wasserstein"] > 0
+    assert patches["card"]["run"]["better"]["sliced_wasserstein_16"] == "lower"
     assert "features=inception" in patches["card"]["run"]["left_out"]["fid"]
     assert classifier["card"]["protocol"]["features"] == "classifier" and classifier["values"].keys() == {"fid"}

@@ -83,7 +83,7 @@ PLAYERS = "{_target_: zerosum.training.strategy.PlayersStrategy}"
         (["loss=nonsatt"], "Did you mean nonsat?"),
         (["+optimizer.weight_decay=0.1"], "optimizer.weight_decay: there is no such option of this optimizer"),
         (["dataset=synthetic", "optimizer.lr=-1"], "Invalid learning rate"),
-        (["regularizer=r1", "regularizer=null"], "a group is overridden twice"),
+        (["regularizer=r1", "regularizer=null"], "regularizer=null: write regularizer=none, and name the option once"),
         (["dataset=mnist", "dataset.root=/nowhere", "dataset.download=false"], "MNIST is not in /nowhere/MNIST/raw"),
         (["resume=outputs/nowhere"], "outputs/nowhere holds no run"),
         (["dataset=cifar10", "features.weights=/no.pth", "dataset=synthetic", "features=inception"], "no such file"),

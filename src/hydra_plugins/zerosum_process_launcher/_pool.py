@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from zerosum.commands.sweep_progress import SweepLine
+from zerosum.console import DISPLAY, shows_bars
+
 from ._job import Job
 
 log = logging.getLogger(__name__)
@@ -15,13 +18,13 @@ PASSED_ON = [number for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if (n
 GLANCE_SECONDS = 0.1
 
 
-def run(jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
+def run(jobs: Sequence[Job], environments: Sequence[Mapping[str, str]], line: SweepLine) -> None:
     """All jobs, as many at a time as there are environments; a failed one stops no other.
 
     A signal goes to the jobs that run, no further one starts, and once all have ended the program ends with 128 + its
     number, as if it had died of it. The third Ctrl-C kills.
     """
-    pool = Pool(jobs, environments)
+    pool = Pool(jobs, environments, line)
     with catch_signals() as signals:
         try:
             while pool.running or (pool.waiting and signals.first is None):
@@ -30,7 +33,9 @@ def run(jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
                 time.sleep(GLANCE_SECONDS)
                 pass_on(signals.new, pool.running.values())
                 pool.collect()
+                pool.draw()
         finally:
+            DISPLAY.remove(line)
             pass_on([signal.SIGTERM], pool.running.values())
     if signals.first is not None:
         leave(signals.first, len(pool.waiting), len(jobs))
@@ -39,8 +44,9 @@ def run(jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
 class Pool:
     """Jobs that wait, and those that run, by slot."""
 
-    def __init__(self, jobs: Sequence[Job], environments: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, jobs: Sequence[Job], environments: Sequence[Mapping[str, str]], line: SweepLine) -> None:
         self.waiting = list(jobs)
+        self.line = line
         self.environments = environments
         self.running: dict[int, Job] = {}
 
@@ -51,6 +57,7 @@ class Pool:
                 job = self.waiting.pop(0)
                 job.start(self.environments[slot])
                 self.running[slot] = job
+                self.line.start(job)
                 log.info("%s started: %s", job.name, job.folder)
 
     def collect(self) -> None:
@@ -58,7 +65,15 @@ class Pool:
         for slot, job in list(self.running.items()):
             if job.has_ended():
                 del self.running[slot]
+                self.line.end(job, failed=bool(job.error))
                 log.info("%s %s", job.name, describe_end(job))
+                if not shows_bars():
+                    log.info("%s", str(self.line))
+
+    def draw(self) -> None:
+        """Draw the line of the sweep, where there is a terminal."""
+        if shows_bars():
+            DISPLAY.show(self.line)
 
 
 class Signals:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from hydra_plugins.zerosum_process_launcher._job import Job
+    from zerosum.commands.sweep_progress import SweepLine
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class ProcessLauncher(Launcher):
     def __init__(self, jobs: int = 1, slots: Sequence[str] | None = None) -> None:
         self.jobs = jobs
         self.slots = slots
+        self.line: SweepLine | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `launch` needs; the task function itself runs in the programs that are started."""
@@ -41,6 +43,7 @@ class ProcessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Results in the order of the jobs; reading the value of a failed job raises its error."""
         from hydra_plugins.zerosum_process_launcher import _composing, _pool, _slots
+        from zerosum.commands.sweep_progress import SweepLine, count_jobs
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -51,7 +54,9 @@ class ProcessLauncher(Launcher):
             _composing.compose_job(context, self.config, list(overrides), number)
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
-        _pool.run(jobs, environments)
+        if self.line is None:
+            self.line = SweepLine(count_jobs(self.config), self.jobs)
+        _pool.run(jobs, environments, self.line)
         self.report([job for job in jobs if job.returned.status is JobStatus.FAILED], len(jobs))
         return [job.returned for job in jobs]
 

@@ -1,5 +1,6 @@
 """What a person sees when something is wrong: one sentence, no traceback."""
 
+import hashlib
 import logging
 import os
 import signal
@@ -13,14 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from zerosum.commands.threads import prepare_threads
-from zerosum.errors import UserError, is_out_of_memory, make_record_printable
+from zerosum.errors import UserError, is_out_of_memory, make_record_printable, one_line
 from zerosum.experiment.compose import hydra_errors_as_user_errors, new_folder
-from zerosum.files import suggest_remedy
-from zerosum.runs.folder import TRACES, make, make_folder, remove_made
+from zerosum.files import save_whole, suggest_remedy
+from zerosum.runs.folder import TRACES, clear, is_before_training, make, make_folder, remove_after
+from zerosum.training.lock import is_first_process
+
+log = logging.getLogger("zerosum")
 
 
 class LogFile(logging.FileHandler):
@@ -47,8 +53,40 @@ class RunFolder(Callback):
         make_first(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make hydra.sweep.dir, unless it is there."""
+        """Make hydra.sweep.dir, unless it is there; with resume=auto it is the one of the same command."""
+        if config.get("resume") == "auto":
+            keep_folder(config)
         make_first(config, "hydra.sweep.dir")
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Log why a job of a sweep failed; before training its console.log with the reason is all that stays of it."""
+        if config.hydra.get("mode") is RunMode.RUN or job_return.status is not JobStatus.FAILED:
+            return
+        error, folder = job_return._return_value, Path(config.hydra.runtime.output_dir)
+        log.error("%s", str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
+        if is_first_process():
+            with suppress(OSError, UserError):
+                keep_the_log(folder, error)
+
+
+def keep_folder(config: DictConfig) -> None:
+    """Name the sweep's folder after its command, for all of its jobs, unless the folder is typed."""
+    overrides = config.hydra.overrides
+    if any(str(override).startswith("hydra.sweep.dir=") for override in overrides.hydra):
+        return
+    words = sorted(map(str, OmegaConf.to_container(overrides.task, resolve=False)))  # type: ignore[arg-type]
+    folder = f"outputs/sweep_{hashlib.sha256(repr(words).encode()).hexdigest()[:12]}"
+    with read_write(config), open_dict(config):
+        config.hydra.sweep.dir = folder
+        overrides.hydra.append(f"hydra.sweep.dir={folder}")  # launchers compose each job anew
+
+
+def keep_the_log(folder: Path, error: BaseException) -> None:
+    """Remove what else the job left in its folder, if it failed before training."""
+    text = (folder / "console.log").read_bytes()
+    if clear(folder, {*TRACES, "config.yaml"} if is_before_training(error) else TRACES):
+        close_log(folder / "console.log")
+        save_whole(folder / "console.log", lambda partial: partial.write_bytes(text))
 
 
 def make_first(config: DictConfig, key: str) -> None:
@@ -118,20 +156,12 @@ def nothing_left() -> Iterator[None]:
         is_interrupt = isinstance(error.__context__, KeyboardInterrupt) and getattr(error, "code", 1) == 1
         if isinstance(error, SystemExit) and not is_interrupt:
             raise  # an error that was told already, or a training that was stopped
-        # config.yaml is written shortly before training: an error there says whether it began.
-        came_before = is_before_training(error)
-        for folder in remove_made({*TRACES, "config.yaml"} if came_before else TRACES):
+        for folder in remove_after(error):
             close_log(folder / "console.log")
         if isinstance(error, SystemExit):  # Lightning's answer to Ctrl-C
             later = "Interrupted within a step: continue from the last checkpoint with the option resume."
-            raise KeyboardInterrupt(*([] if came_before else [later])) from error
+            raise KeyboardInterrupt(*([] if is_before_training(error) else [later])) from error
         raise
-
-
-def is_before_training(error: BaseException) -> bool:
-    """Whether the callback `Banner` marked the error, or the one that led to it, as one before the first step."""
-    marks = [getattr(each, "before_training", None) for each in (error, error.__context__, error.__cause__)]
-    return True in marks and False not in marks
 
 
 def close_log(path: Path) -> None:

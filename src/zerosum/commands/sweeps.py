@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from hydra.utils import get_class
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from zerosum.commands.messages import stop
 from zerosum.errors import UserError, did_you_mean
@@ -36,13 +36,15 @@ class SweepTable(Callback):
         sweeper = config.hydra.sweeper
         if not config.get("objective") or "direction" not in sweeper:
             return
+        objectives = [config.objective] if isinstance(config.objective, str) else list(config.objective)
         try:
-            direction = direction_of(config)
+            directions = [direction_of(config, objective) for objective in objectives]
         except UserError as error:
             stop(str(error))
-        with read_write(config):
-            sweeper.direction = direction
-        print(f"objective={config.objective}: the sweeper will {direction} it")
+        with read_write(sweeper), open_dict(sweeper):
+            sweeper.direction = directions[0] if len(directions) == 1 else directions
+        for objective, direction in zip(objectives, directions, strict=True):
+            print(f"objective={objective}: the sweeper will {direction} it")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write after every job, because Hydra does not call `on_multirun_end` if one failed; only rank 0 writes."""
@@ -72,11 +74,10 @@ class SweepTable(Callback):
         return write_comparison([path.parent], path, self.title, self.names, self.value)
 
 
-def direction_of(config: DictConfig) -> str:
+def direction_of(config: DictConfig, objective: str) -> str:
     """minimize or maximize, by the metric that measures the objective; UserError if none does, or another is typed."""
     metrics: list[Any] = [get_class(node._target_) for node in config.metrics.values()]
     better = {name: way for metric in metrics for name, way in metric.better.items()}
-    objective = config.objective
     if objective not in better:
         near = did_you_mean(objective, better)
         raise UserError(f"objective={objective} is not measured: choose one of {', '.join(better)}.{near}")

@@ -11,18 +11,25 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from zerosum.commands.messages import command, errors_as_sentences
+from zerosum.commands.seeds import expand_seeds
 from zerosum.commands.sweeps import refuse_processes
 from zerosum.console import CONSOLE
 from zerosum.errors import printable
 from zerosum.experiment.compose import CONF
-from zerosum.experiment.settings import check_first, check_light_parts
+from zerosum.experiment.early_checks import check_first, check_light_parts
 from zerosum.training.lock import is_first_process
 
 
 @command
+def main() -> None:
+    """Train once, or once for each job of a sweep."""
+    sys.argv[1:] = expand_seeds(sys.argv[1:])
+    train()
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def main(config: DictConfig) -> float | None:
-    """Train, or continue with `resume`; returns the value that `objective` names, for sweepers."""
+def train(config: DictConfig) -> float | list[float] | None:
+    """Train, or continue with `resume`; returns the value, or values, that `objective` names, for sweepers."""
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.MULTIRUN:
         refuse_processes(config.trainer)
@@ -31,7 +38,7 @@ def main(config: DictConfig) -> float | None:
         return run(config, list(hydra_config.overrides.task))
 
 
-def run(config: DictConfig, overrides: list[str]) -> float | None:
+def run(config: DictConfig, overrides: list[str]) -> float | list[float] | None:
     """Imports what takes seconds only now, so that --help and mistyped options answer at once."""
     if config.resume in (None, "auto"):
         check_first(config)
@@ -45,8 +52,10 @@ def run(config: DictConfig, overrides: list[str]) -> float | None:
     outcome = start(config, overrides)
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)  # as if it had died of the signal: whoever started it can tell
-    evaluate = outcome.evaluate
-    return evaluate.objective(config.objective) if evaluate is not None and config.objective else None
+    evaluate, objective = outcome.evaluate, config.objective
+    if evaluate is None or not objective:
+        return None
+    return evaluate.objective(objective) if isinstance(objective, str) else [*map(evaluate.objective, objective)]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from zerosum.evaluation.protocol import (
     better_directions,
     check_metrics,
     describe_selection,
+    directions_of_parts,
     measure_each,
     measure_some,
     score_by_first,
@@ -48,7 +49,7 @@ class ImageProtocol:
         features: Features,
         metrics: dict[str, Metric],
         n_fake: int = 10_000,
-        split: str = "test",
+        split: Literal["train", "test"] = "test",
         seed: int = 0,
         batch_size: int = 100,
         floor: bool = True,
@@ -81,6 +82,8 @@ class ImageProtocol:
             raise UserError(
                 f"protocol={self.name} compares images, {type(dataset).__name__} has points: use protocol=points10k"
             )
+        if self.split not in dataset.splits:
+            raise UserError(f"protocol.split={self.split}: {dataset.name} has only {', '.join(dataset.splits)}")
         self.features.prepare(dataset)
         self.dataset = dataset
         self.device = CPU if device.type == "mps" else device  # MPS has no float64
@@ -96,7 +99,9 @@ class ImageProtocol:
     @torch.inference_mode()
     def measure_features(self, fake: FeatureSet) -> dict[str, float]:
         """Values of all metrics of the samples' features."""
-        return measure_some(self.measured, self.left_out, self.reference, fake)
+        values = measure_some(self.measured, self.left_out, self.reference, fake)
+        self.better |= directions_of_parts(values, self.better)
+        return values
 
     def diagnose(self) -> dict[str, float]:
         """Diversity, classes and nearness to training images of the samples that were measured last."""

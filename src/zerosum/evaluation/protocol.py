@@ -107,6 +107,12 @@ def better_directions(metrics: Mapping[str, AnyMetric]) -> dict[str, Direction]:
     return {name: way for metric in metrics.values() for name, way in metric.better.items()}
 
 
+def directions_of_parts(values: Mapping[str, float], better: Mapping[str, Direction]) -> dict[str, Direction]:
+    """The better direction of numbered parts of a value, as sliced_wasserstein_16 of sliced_wasserstein."""
+    parts = {name: name.rpartition("_") for name in values if name not in better}
+    return {name: better[whole] for name, (whole, _, number) in parts.items() if whole in better and number.isdigit()}
+
+
 def check_metrics(metrics: Mapping[str, AnyMetric]) -> None:
     """UserError if there is no metric."""
     if not metrics:

@@ -1,6 +1,7 @@
 """From a validated config to objects."""
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,19 @@ from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 
 from zerosum.data.dataset import Dataset
 from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory, one_line
-from zerosum.experiment.settings import Run, is_gan, optimizer_errors, refuse_lightnings_own
+from zerosum.experiment.early_checks import check_devices, optimizer_errors
+from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
 from zerosum.gan.game import Game
 from zerosum.gan.gan import GAN, Optimizers
+from zerosum.training.callbacks.anneal import Anneal
 from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.data_module import TrainingData
 from zerosum.training.module import GenerativeModule
 from zerosum.training.settings import TrainingSettings
+
+FEW = 8
+"""Processes that any CPU may be asked for, to try what several do"""
 
 
 @dataclass(frozen=True)
@@ -89,17 +95,21 @@ def check_trainer(trainer: dict[str, Any]) -> None:
     refuse_lightnings_own(trainer)
     if trainer.get("accelerator") in ("gpu", "cuda") and not (torch.cuda.is_available() or torch.mps.is_available()):
         raise UserError("trainer.accelerator=gpu: torch finds no GPU: take trainer=auto, or trainer=cpu")
+    check_devices(trainer.get("devices", 1))
+    devices = trainer.get("devices", 1)
+    on_cpu = trainer.get("accelerator") == "cpu" or not (torch.cuda.is_available() or torch.mps.is_available())
+    if on_cpu and isinstance(devices, int) and devices > max(FEW, os.cpu_count() or 1):
+        raise UserError(f"trainer.devices={devices}: this CPU has {os.cpu_count()} cores: choose no more")
 
 
-def check_objective(objective: str | None, callbacks: list[Callback]) -> None:
-    """UserError if the value that a sweeper asks for is not measured, or has no better direction."""
-    if objective is None:
-        return
+def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
+    """UserError if a value that a sweeper asks for is not measured, or has no better direction."""
     better = [callback.protocol.better for callback in callbacks if isinstance(callback, Evaluate)]
     known = [name for directions in better for name in directions]
-    if objective not in known:
-        choice = f"choose one of {', '.join(known)}" if known else "nothing is, without callbacks.evaluate"
-        raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(str(objective), known)}")
+    choice = f"choose one of {', '.join(known)}" if known else "nothing is, without callbacks.evaluate"
+    for objective in objectives:
+        if objective not in known:
+            raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(str(objective), known)}")
 
 
 def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
@@ -142,7 +152,11 @@ def build(config: dict[str, Any]) -> Experiment:
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     check_trainer(config["trainer"])
     callbacks = list(make_each(config["callbacks"]).values())
-    check_objective(config["objective"], callbacks)
+    objective = config["objective"] or []
+    check_objective(objective if isinstance(objective, list) else [objective], callbacks)
+    for callback in callbacks:
+        if isinstance(callback, Anneal):
+            callback.check(module)
     trainer = make(
         config["trainer"],
         max_steps=math.ceil(run.images / (training.batch_size * module.batches_per_step)),

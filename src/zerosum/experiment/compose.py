@@ -20,6 +20,11 @@ PACKAGE = Path(__file__).parents[1]
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] / "conf"
 """conf/ inside an installed package; in a checkout, conf/ at its root"""
 
+SYNONYMS = {"k": "game.critic_steps", "n_critic": "game.critic_steps", "critic_iters": "game.critic_steps"}
+SYNONYMS |= dict.fromkeys(("epochs", "max_epochs", "steps", "max_steps", "kimg", "budget"), "run.images")
+SYNONYMS |= {"latent_size": "model.latent_dim", "nz": "model.latent_dim", "z_dim": "model.latent_dim"}
+"""Names that other programs give to options"""
+
 
 def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig:
     """The config that `zerosum train <overrides>` would train, e.g. compose("dataset=ring", "run.images=100_000").
@@ -78,14 +83,23 @@ def hydra_errors_as_user_errors(config_name: str = "config", overrides: Sequence
     except ValueError as error:
         if "Config group override" not in str(error):
             raise
-        raise UserError("a group is overridden twice, once by null: name the option once") from error
+        raise UserError(describe_null(overrides)) from error
+
+
+def describe_null(overrides: Sequence[str]) -> str:
+    """Hydra cannot choose nothing of a group that has a default: how it is written here."""
+    groups = [override.removesuffix("=null") for override in overrides if override.endswith("=null")]
+    name = groups[-1] if groups else "<group>"
+    if (CONF / name / "none.yaml").is_file():
+        return f"{name}=null: write {name}=none, and name the option once"
+    return f"{name}=null: leave single entries out, as ~{name}.<entry>, or choose another option of conf/{name}"
 
 
 def describe_hydra_error(message: str, config_name: str = "config", overrides: Sequence[str] = ()) -> str:
     """Hydra's message on one line, with the nearest options where an option is unknown."""
     unknown = re.search(r"Could not override '([^']+)'", message)
     if unknown is not None:
-        return f"{unknown[1]}: there is no such option.{did_you_mean(unknown[1], all_options(config_name, overrides))}"
+        return f"{unknown[1]}: there is no such option.{nearest(unknown[1], all_options(config_name, overrides))}"
     empty = re.search(r"Missing mandatory value: (\S+)", message)
     if empty is not None:
         example = ", such as run=outputs/<run>" if empty[1] == "run" else ""
@@ -96,6 +110,13 @@ def describe_hydra_error(message: str, config_name: str = "config", overrides: S
         near = did_you_mean(missing[2], options)
         return f"{missing[1]}={missing[2]}: there is no such option, only {', '.join(options)}.{near}"
     return " ".join(message.split("Config search path")[0].split())
+
+
+def nearest(name: str, options: Sequence[str]) -> str:
+    """' Did you mean ...?' with options that mean the same, or have the same last word, or else a similar name."""
+    word = name.rpartition(".")[2]
+    same = [option for option in options if option in (SYNONYMS.get(word), name) or option.endswith(f".{word}")]
+    return f" Did you mean {' or '.join(same[:3])}?" if same else did_you_mean(name, options)
 
 
 def all_options(config_name: str, overrides: Sequence[str] = ()) -> list[str]:

@@ -2,9 +2,9 @@
 
 import inspect
 import types
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
 from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError
@@ -18,30 +18,53 @@ LISTS = (list, Sequence, Iterable, Collection)
 STRICT = ConfigDict(strict=True)
 
 
-def check(node: Any, path: str = "") -> Any:
+class Options(NamedTuple):
+    """What a class or function can be called with."""
+
+    parameters: Mapping[str, inspect.Parameter]
+    hints: Mapping[str, Any]
+    """Type hints of those that have one"""
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether it has **options."""
+        return any(parameter.kind is parameter.VAR_KEYWORD for parameter in self.parameters.values())
+
+
+Reader = Callable[[str, str], Options | None]
+"""Tells the options of a target from its name and its place in the config; None if they are unknown"""
+
+
+def import_options(target: str, path: str) -> Options:
+    """The options of a target that is imported; UserError if it cannot be."""
+    found = locate(target, path)
+    try:
+        return Options(inspect.signature(found).parameters, annotations(found))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}._target_={target} cannot be called with options: check the name") from error
+
+
+def check(node: Any, path: str = "", read: Reader = import_options) -> Any:
     """Return the node with whole numbers made floats where floats are expected; UserError names a key that is wrong."""
     if isinstance(node, list):
-        return [check(item, f"{path}[{index}]") for index, item in enumerate(node)]
+        return [check(item, f"{path}[{index}]", read) for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    node = {key: check(value, f"{path}.{key}" if path else str(key)) for key, value in node.items()}
-    return check_node(node, path) if "_target_" in node else node
+    node = {key: check(value, f"{path}.{key}" if path else str(key), read) for key, value in node.items()}
+    return check_node(node, path, read) if "_target_" in node else node
 
 
-def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
-    """Check one node against the signature of its target."""
-    target = locate(node["_target_"], path)
-    try:
-        parameters = inspect.signature(target).parameters
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}._target_={node['_target_']} cannot be called with options: check the name") from error
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    hints = annotations(target)
+def check_node(node: dict[str, Any], path: str, read: Reader = import_options) -> dict[str, Any]:
+    """Check one node against the signature of its target, as far as `read` knows it."""
+    options = read(node["_target_"], path)
+    if options is None:
+        return node
     for key in node.keys() - RESERVED:
-        if key not in parameters and not takes_any:
-            raise UserError(f"{path}.{key}: {node['_target_']} has no such option.{did_you_mean(str(key), parameters)}")
-        node[key] = conform(node[key], hints.get(key, Any), f"{path}.{key}")
-    for name, parameter in parameters.items():
+        if key not in options.parameters and not options.takes_any:
+            near = did_you_mean(str(key), options.parameters)
+            raise UserError(f"{path}.{key}: {node['_target_']} has no such option.{near}")
+        node[key] = conform(node[key], options.hints.get(key, Any), f"{path}.{key}")
+    for name, parameter in options.parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_KEYWORD,
             parameter.VAR_POSITIONAL,
@@ -49,16 +72,6 @@ def check_node(node: dict[str, Any], path: str) -> dict[str, Any]:
         if required and name not in node and not node.get("_partial_"):
             raise UserError(f"{path}.{name} is missing: set {path}.{name}=...")
     return node
-
-
-def options_of(target: str, path: str) -> Collection[str] | None:
-    """Names that a target's node may have; None if it takes any."""
-    try:
-        parameters = inspect.signature(locate(target, path)).parameters
-    except (TypeError, ValueError):
-        return None
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    return None if takes_any else {*parameters, *RESERVED}
 
 
 def locate(target: str, path: str) -> Any:

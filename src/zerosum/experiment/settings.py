@@ -1,8 +1,7 @@
 """The settings of a run, and the validation of a whole config."""
 
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +9,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zerosum.errors import UserError, did_you_mean, one_line
-from zerosum.experiment.schema import RESERVED, check, check_node, locate, options_of
-from zerosum.training.callbacks.schedule import check_interval
+from zerosum.errors import UserError, did_you_mean
+from zerosum.experiment.schema import RESERVED, Reader, check, check_node, import_options
 
 GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
 GROUPS |= {"features", "protocol", "metrics", "trainer", "callbacks", "logger"}
@@ -32,8 +30,14 @@ INSTEAD = dict.fromkeys(("max_epochs", "max_steps", "min_epochs", "min_steps", "
 INSTEAD |= dict.fromkeys(("limit_train_batches", "overfit_batches"), "run.images")
 INSTEAD |= {"accumulate_grad_batches": "training.accumulate", "gradient_clip_val": "training.clip"}
 """Options of Lightning's Trainer that it would not heed here, and what is meant"""
-LIGHT = ("dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer")
-"""Groups whose classes need no Lightning"""
+INSTEAD_OF = {
+    "StochasticWeightAveraging": "training.ema_half_life sets the average that is sampled",
+    "WeightAveraging": "training.ema_half_life sets the average that is sampled",
+    "GradientAccumulationScheduler": "training.accumulate divides the batch",
+    "LearningRateFinder": "a sweep tries several, as in -m optimizer.lr=0.0001,0.0002",
+    "BatchSizeFinder": "set training.batch_size",
+}
+"""Callbacks of Lightning that need its own optimization, and what does here what they do"""
 INT64 = 2**63
 
 
@@ -50,50 +54,6 @@ class Run:
             raise UserError(f"run.images={self.images}: the budget is a number of images, at least 1")
 
 
-def check_first(config: DictConfig) -> None:
-    """UserError at a wrong value among settings that need no torch to be checked, which takes seconds to import."""
-    for name, target in SETTINGS.items():
-        node = OmegaConf.to_container(config[name], resolve=True)
-        typed = check_node({**node, "_target_": target}, name)  # type: ignore[dict-item]
-        locate(typed.pop("_target_"), name)(**typed)
-    check_seed(config.seed)
-    if not isinstance(config.gamma, int | float) or not 0 <= config.gamma < math.inf:
-        raise UserError(f"gamma={config.gamma}: the weight of R1 and R2 is a number of 0 or more")
-    refuse_lightnings_own(config.trainer)
-    for name, callback in (config.callbacks or {}).items():
-        if isinstance(callback.get("every"), int):
-            check_interval(name, callback.every)
-
-
-def check_light_parts(config: DictConfig) -> None:
-    """UserError at a wrong value among parts that need torch, but not Lightning, whose import takes twice as long."""
-    node: Any = OmegaConf.to_container(config, resolve=True)
-    drop_options_of_replaced(node)
-    parts = check({name: node[name] for name in LIGHT if node.get(name)})
-    optimizers = parts.get("optimizer", {})
-    for name, part in ({"": optimizers} if "_target_" in optimizers else optimizers).items():
-        if isinstance(part, dict):
-            check_optimizer(f"optimizer.{name}".rstrip("."), part)
-
-
-def check_optimizer(path: str, node: dict[str, Any]) -> None:
-    """UserError where an optimizer refuses its options for a matrix, which every optimizer takes."""
-    from torch import zeros
-
-    options = {key: value for key, value in node.items() if key not in RESERVED}
-    with optimizer_errors(path):
-        locate(node["_target_"], path)([zeros(2, 2)], **options)
-
-
-@contextmanager
-def optimizer_errors(path: str) -> Iterator[None]:
-    """Raise what an optimizer's constructor raises at its options as UserErrors."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: {one_line(error)}; choose other options") from error
-
-
 def refuse_lightnings_own(trainer: Mapping[str, Any]) -> None:
     """UserError at options of Lightning's Trainer in whose place zerosum has its own."""
     for name, ours in INSTEAD.items():
@@ -101,32 +61,58 @@ def refuse_lightnings_own(trainer: Mapping[str, Any]) -> None:
             raise UserError(f"trainer.{name}={trainer[name]} is not used: set {ours} instead")
 
 
-def check_seed(seed: Any) -> None:
+def check_seed(seed: Any, path: str = "seed") -> None:
     """UserError unless it is a whole number of at most 63 bits."""
     if type(seed) is not int or not 0 <= seed < INT64:
-        raise UserError(f"seed={seed!r}: expected a whole number, 0 or more")
+        raise UserError(f"{path}={seed!r}: expected a whole number, 0 or more")
 
 
-def validate(config: DictConfig | dict[str, Any]) -> dict[str, Any]:
-    """The config resolved and checked against every constructor, as plain lists and dictionaries."""
+def validate(config: DictConfig | dict[str, Any], read: Reader = import_options) -> dict[str, Any]:
+    """The config resolved and checked against every constructor that `read` knows, as plain lists and dictionaries."""
     try:
         node = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        raise UserError(describe_unresolved(str(error))) from error
     assert isinstance(node, dict)
     refuse_unused(OmegaConf.to_container(OmegaConf.create(config), resolve=False))  # type: ignore[arg-type]
-    drop_options_of_replaced(node)  # type: ignore[arg-type]
+    drop_options_of_replaced(node, read)  # type: ignore[arg-type]
     for key in node.keys() - KEYS:
         raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
     check_parts(node)  # type: ignore[arg-type]
+    refuse_lightnings_optimization(group(node, "callbacks"))  # type: ignore[arg-type]
     node |= {name: node.get(name) or {} for name in OPTIONAL}
     settings = {name: node.pop(name, None) or {} for name in SETTINGS}
-    typed: dict[str, Any] = check(node)
+    typed: dict[str, Any] = check(node, read=read)
     for name, target in SETTINGS.items():
         typed[name] = check_node({**settings[name], "_target_": target}, name)
         del typed[name]["_target_"]
     check_seed(typed.get("seed"))
+    for path, value in flatten(typed).items():
+        if path.endswith(".seed") and isinstance(value, int):
+            check_seed(value, path)
     return typed
+
+
+def describe_unresolved(message: str) -> str:
+    """OmegaConf's message on a value that refers to another, on one line."""
+    missing = re.search(r"Interpolation key '(\w+)", message)
+    if missing is None or missing[1] not in GROUPS:
+        return message.splitlines()[0]
+    without = ", or measure nothing: ~callbacks.evaluate" if missing[1] == "metrics" else ""
+    return f"{missing[1]} is missing: {advise(missing[1])}{without}"
+
+
+def advise(name: str) -> str:
+    """Where to find the options of a group."""
+    return f"choose one of conf/{name}, which --help lists"
+
+
+def refuse_lightnings_optimization(callbacks: dict[str, Any]) -> None:
+    """UserError at callbacks of Lightning that work only where Lightning itself takes the optimizer's steps."""
+    for name, node in callbacks.items():
+        package, _, kind = str(node["_target_"]).rpartition(".")
+        if package.startswith(("lightning.", "pytorch_lightning.")) and kind in INSTEAD_OF:
+            raise UserError(f"callbacks.{name}: {kind} does not work with several players: {INSTEAD_OF[kind]}")
 
 
 def refuse_unused(node: dict[str, Any]) -> None:
@@ -145,7 +131,7 @@ def refuse_unused(node: dict[str, Any]) -> None:
             raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
 
 
-def drop_options_of_replaced(node: dict[str, Any]) -> None:
+def drop_options_of_replaced(node: dict[str, Any], read: Reader = import_options) -> None:
     """Where the command line names another class, as loss._target_=..., forget options of the old one.
 
     Options that the command line sets stay, and are checked.
@@ -156,7 +142,8 @@ def drop_options_of_replaced(node: dict[str, Any]) -> None:
         for key in path.split("."):
             part = part.get(key) if isinstance(part, dict) else None
         if isinstance(part, dict):
-            known = options_of(part["_target_"], path)
+            options = read(part["_target_"], path)
+            known = None if options is None or options.takes_any else {*options.parameters, *RESERVED}
             for key in [key for key in part if known is not None and key not in known and f"{path}.{key}" not in typed]:
                 del part[key]
 
@@ -194,7 +181,8 @@ def check_parts(node: dict[str, Any]) -> None:
     parts |= {name: node[name] for name in ("augment", "features", "protocol") if node.get(name)}
     for path, part in parts.items():
         if not isinstance(part, dict) or "_target_" not in part:
-            raise UserError(f"{path} is missing or names no class: choose one, as in conf/{path.partition('.')[0]}")
+            problem = "is missing" if part is None else "names no class"
+            raise UserError(f"{path} {problem}: {advise(path.partition('.')[0])}")
 
 
 def leave_out_parts_of_players(node: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Random changes of all images that the discriminator sees; gradients pass through them to the generator."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,8 @@ class InstanceNoise(Augmentation):
 
     def __init__(self, sigma: float = 0.1) -> None:
         super().__init__()
+        if not 0 <= sigma < math.inf:
+            raise UserError(f"augment.sigma={sigma}: choose 0 or more")
         self.sigma = sigma
 
     def forward(self, images: Tensor) -> Tensor:

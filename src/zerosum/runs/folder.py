@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from zerosum.errors import UserError, one_line
 from zerosum.files import suggest_remedy
-from zerosum.training.lock import is_first_process
+from zerosum.training.lock import hold, is_first_process
 
 LARGEST_CONFIG = 2**18
 """Bytes of a config.yaml; a run's has a few thousand"""
@@ -24,8 +24,11 @@ TRACES = {"console.log", ".lock", "multirun.yaml"}
 """Files that a command leaves in its folder before there is anything to keep"""
 OF_LOGGERS = ("wandb", "tensorboard")
 """Folders of loggers, which hold nothing of worth before the first step"""
-MADE: dict[Path, list[Path]] = {}
-"""Run folders that this process made, each with the parents that were missing, the outermost first"""
+KEPT = {"output.log"}
+"""What a sweep's launcher has put into a job's folder: why the job failed"""
+MADE: dict[Path, list[Path] | None] = {}
+"""Run folders that this process made, each with the parents that were missing, the outermost first; None for those that
+were there and empty"""
 
 
 def make_folder(name: str) -> str:
@@ -56,6 +59,8 @@ def make(folder: Path) -> None:
             made.append(parent)
     if folder.parent.is_file():
         raise FileExistsError
+    if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= KEPT:
+        MADE.setdefault(folder, None)
     folder.mkdir()
     MADE[folder] = made
 
@@ -63,25 +68,47 @@ def make(folder: Path) -> None:
 def remove_made(traces: Collection[str] = TRACES) -> list[Path]:
     """Remove the folders that this process made if they hold nothing but `traces`, with such parents if empty.
 
-    Folders of loggers count as traces of a command that names config.yaml as one, since loggers start after it.
-    Returns the folders that were removed. Further processes of a run remove nothing.
+    Folders of loggers count as traces of a command that names config.yaml as one, since loggers start after it. Folders
+    that were empty before are emptied. Returns the folders that were removed or emptied. Further processes of a run
+    remove nothing.
     """
-    logged = OF_LOGGERS if "config.yaml" in traces else ()
     removed = []
-    for folder, parents in MADE.items() if is_first_process() else ():
-        with suppress(OSError):  # another process may have put something in
-            entries = list(folder.iterdir())
-            if not all(entry.name in (traces if entry.is_file() else logged) for entry in entries):
-                continue
-            for entry in entries:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            folder.rmdir()
-            removed.append(folder)
-            for parent in reversed(parents):
-                parent.rmdir()
+    for folder, parents in list(MADE.items()) if is_first_process() else ():
+        with suppress(OSError, UserError):  # another process may have put something in, or train there
+            if clear(folder, traces):
+                removed.append(folder)
+                if parents is not None:
+                    folder.rmdir()
+                for parent in reversed(parents or []):
+                    parent.rmdir()
     for folder in removed:
         del MADE[folder]
     return removed
+
+
+def clear(folder: Path, traces: Collection[str]) -> bool:
+    """Remove `traces` from a folder if it holds nothing else that a run wrote; returns whether it does not."""
+    logged = OF_LOGGERS if "config.yaml" in traces else ()
+    entries = [entry for entry in folder.iterdir() if entry.name not in KEPT]
+    if not all(entry.name in (traces if entry.is_file() else logged) for entry in entries):
+        return False
+    with hold(folder):
+        for entry in entries:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        (folder / ".lock").unlink(missing_ok=True)
+    return True
+
+
+def remove_after(error: BaseException) -> list[Path]:
+    """Remove the folders that this process made if the error came before there was anything to keep in them."""
+    # config.yaml is written shortly before training: an error there says whether it began.
+    return remove_made({*TRACES, "config.yaml"} if is_before_training(error) else TRACES)
+
+
+def is_before_training(error: BaseException) -> bool:
+    """Whether the callback `Banner` marked the error, or the one that led to it, as one before the first step."""
+    marks = [getattr(each, "before_training", None) for each in (error, error.__context__, error.__cause__)]
+    return True in marks and False not in marks
 
 
 def read_config(run: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Start or continue a run, as its config says; from Python as from the command line."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from zerosum.console import ConsoleHandler
 from zerosum.experiment.train import Outcome
 from zerosum.experiment.train import train as train_new
+from zerosum.runs.folder import make, remove_after
 from zerosum.runs.resume import refuse_to_overwrite, resume, start_or_resume, targets_of
 
 log = logging.getLogger("zerosum")
@@ -19,10 +21,17 @@ OWN = ("zerosum.", "torch.optim.", "lightning.Trainer")
 def train(config: DictConfig) -> Outcome:
     """Train from a config of `compose`, or continue the run that its `resume` names.
 
-    Raises UserError rather than overwrite a run. Messages are printed where no logging has been set up.
+    Raises UserError rather than overwrite a run, and leaves no folder if it fails before training. Messages are printed
+    where no logging has been set up.
     """
     print_messages()
-    return start(config, list(config.get("command", {}).get("overrides", [])))
+    with suppress(OSError):  # it may be there; what else is wrong is said when it is written to
+        make(Path(config.run.folder).absolute())
+    try:
+        return start(config, list(config.get("command", {}).get("overrides", [])))
+    except BaseException as error:
+        remove_after(error)
+        raise
 
 
 def start(config: DictConfig, overrides: list[str]) -> Outcome:

@@ -75,6 +75,7 @@ class ClassifierFeatures:
     features_hash is equal: give another machine the file in the cache.
     """
 
+    name = "classifier"
     resize = "none"
 
     def __init__(self, steps: int = 1000, seed: int = 0) -> None:
@@ -129,7 +130,7 @@ class ClassifierFeatures:
 
     def describe(self) -> dict[str, str | float]:
         """Name, test accuracy and hash."""
-        return {"features": "classifier", "features_accuracy": self.accuracy, "features_hash": self.hash}
+        return {"features": self.name, "features_accuracy": self.accuracy, "features_hash": self.hash}
 
     def train(self, dataset: ImageDataset) -> float:
         """Fit the network; returns its accuracy on the held-out split."""

@@ -38,6 +38,8 @@ class Features(Protocol):
     metrics of that `kind` alone.
     """
 
+    name: str
+    """What the card and the banner call them"""
     resize: str
     """How images are brought to the network's size"""
     network: FeatureNetwork

@@ -45,6 +45,7 @@ class InceptionFeatures:
     values in bfloat16 do not compare with values in float32.
     """
 
+    name = "inception-v3-compat 2048"
     resize = "299, bilinear as TensorFlow 1"
 
     def __init__(
@@ -70,7 +71,7 @@ class InceptionFeatures:
     def describe(self) -> dict[str, str | float]:
         """Name, precision and hash."""
         return {
-            "features": "inception-v3-compat 2048",
+            "features": self.name,
             "features_precision": self.precision,
             "features_hash": self.hash,
         }

@@ -72,6 +72,7 @@ class LaplacianPatches:
     """`patches` of 7x7 pixels from each image at each level of its Laplacian pyramid, for `SlicedWasserstein`."""
 
     kind: ClassVar[str] = "patches"
+    name = "patches"
     resize = "none"
 
     def __init__(self, patches: int = 8, seed: int = 0) -> None:
@@ -87,7 +88,7 @@ class LaplacianPatches:
 
     def describe(self) -> dict[str, str | float]:
         """Name, and number of patches of an image at a level."""
-        return {"features": "patches", "patches": self.patches, "patches_seed": self.seed}
+        return {"features": self.name, "patches": self.patches, "patches_seed": self.seed}
 
 
 def laplacian_pyramid(images: Tensor, levels: int) -> list[Tensor]:

@@ -30,6 +30,7 @@ class EachChannel(nn.Module):
 class StackedClassifierFeatures:
     """`ClassifierFeatures` of MNIST, applied to each channel of StackedMNIST."""
 
+    name = "classifier of each channel"
     resize = "none"
 
     def __init__(self, steps: int = 1000, seed: int = 0) -> None:
@@ -44,4 +45,4 @@ class StackedClassifierFeatures:
 
     def describe(self) -> dict[str, str | float]:
         """Name, test accuracy on single digits and hash."""
-        return {**self.single.describe(), "features": "classifier of each channel"}
+        return {**self.single.describe(), "features": self.name}

@@ -41,6 +41,15 @@ class Anneal(Callback):
         ]
         return self.start + (self.end - self.start) * shape
 
+    def check(self, module: GenerativeModule) -> None:
+        """UserError if the module has no such number."""
+        owner, *path = self.attribute.split(".")
+        if owner == "optimizers":
+            found = module.configure_optimizers()
+            self.groups_of(module, path, found if isinstance(found, list) else [found])
+        else:
+            find(module, [owner, *path])
+
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         self.set(pl_module)
 
@@ -59,15 +68,21 @@ class Anneal(Callback):
 
     def set_option(self, module: GenerativeModule, path: Sequence[str], value: float) -> None:
         """Set an option of one optimizer."""
+        found = module.optimizers(use_pl_optimizer=False)
+        for group in self.groups_of(module, path, found if isinstance(found, list) else [found]):
+            group[path[1]] = value
+
+    def groups_of(
+        self, module: GenerativeModule, path: Sequence[str], optimizers: Sequence[Any]
+    ) -> list[dict[str, Any]]:
+        """The parameter groups of the optimizer that the path names; UserError if its option is not a number."""
         options = [f"optimizers.{name}.lr" for name in module.optimizer_names]
         if len(path) != 2 or path[0] not in module.optimizer_names:
             raise UserError(f"anneal: there is no {self.attribute}: choose one such as {' or '.join(options)}")
-        optimizers = module.optimizers(use_pl_optimizer=False)
-        every = optimizers if isinstance(optimizers, list) else [optimizers]
-        for group in every[module.optimizer_names.index(path[0])].param_groups:
-            if not isinstance(group.get(path[1]), int | float):
-                raise UserError(f"anneal: {self.attribute} is not a number: choose one such as {' or '.join(options)}")
-            group[path[1]] = value
+        groups: list[dict[str, Any]] = optimizers[module.optimizer_names.index(path[0])].param_groups
+        if not all(isinstance(group.get(path[1]), int | float) for group in groups):
+            raise UserError(f"anneal: {self.attribute} is not a number: choose one such as {' or '.join(options)}")
+        return groups
 
 
 def find(module: GenerativeModule, names: Sequence[str]) -> tuple[Any, str]:

@@ -99,7 +99,8 @@ def describe(trainer: Trainer, module: GenerativeModule) -> Iterator[tuple[str, 
     yield "budget", f"{budget:,} images in {trainer.max_steps:,} steps of {budget // trainer.max_steps:,}"
     if evaluate is not None:
         if hasattr(evaluate.protocol, "features"):
-            yield "features", type(evaluate.protocol.features).__name__
+            features = evaluate.protocol.features
+            yield "features", getattr(features, "name", type(features).__name__)
         yield "measured", f"{describe_protocol(evaluate.protocol)}, every {evaluate.every:,} images"
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):

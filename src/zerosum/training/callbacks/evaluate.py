@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from lightning import Callback, Trainer
 
 from zerosum.distributed import broadcast_buffers
-from zerosum.errors import DivergedError, UserError
+from zerosum.errors import DivergedError, UserError, did_you_mean
 from zerosum.evaluation.finding import Finding
 from zerosum.evaluation.measurement import Measurement, Record, format_values, is_finite, measure, write_record
 from zerosum.evaluation.protocol import Diagnosing, EvaluationProtocol
@@ -97,6 +97,7 @@ class Evaluate(Callback):
         # Lightning's EarlyStopping and ModelCheckpoint read what they monitor at the end of a validation.
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if getattr(callback, "monitor", None):
+                check_monitor(callback, trainer.callback_metrics)
                 callback.on_validation_end(trainer, module)
 
     def diagnose(self, trainer: Trainer) -> dict[str, float]:
@@ -160,6 +161,16 @@ class Evaluate(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.restore(Measurement.history_from(state_dict["history"]))
+
+
+def check_monitor(callback: Any, values: Mapping[str, Any]) -> None:
+    """UserError if a callback of Lightning waits for a value that is not measured."""
+    if callback.monitor not in values and getattr(callback, "strict", True):
+        near = did_you_mean(callback.monitor, values)
+        raise UserError(
+            f"{type(callback).__name__} monitors {callback.monitor}, which is not measured: choose one of"
+            f" {', '.join(values)}.{near}"
+        )
 
 
 def evaluation_of(trainer: Trainer) -> Evaluate | None:
