@@ -79,6 +79,11 @@ def test_each_fault_is_found_alone_with_numbers_and_advice(name, curves):
     assert validate(config)["loss"]
 
 
+def test_one_leap_of_the_weights_is_enough():
+    (finding,) = examine(case_of(HEALTHY | {"game/update_ratio/generator": [25, *[0.001] * 7]}))
+    assert finding.name == "learning_rate_too_high" and finding.evidence == {"update_ratio_generator": 25}
+
+
 @pytest.mark.parametrize("name", SICK)
 def test_a_problem_must_last(name):
     """One measurement alone, the last one, is no finding."""

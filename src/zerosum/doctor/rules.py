@@ -41,6 +41,8 @@ SWINGS, SWING = 5, 0.3
 GREAT_LOGIT = 100.0
 STRIDE = 0.1
 """Of the weights' norm, moved in one step; 0.001 to 0.02 is usual"""
+LEAP = 0.5
+"""As much in any single step, such as Adam's first, which moves each weight by the learning rate"""
 WORSE, LOST = 1.5, 0.2
 """Times the best, of a value that should fall; progress lost, of one that should rise"""
 LONG_AFTER = 0.25
@@ -134,12 +136,12 @@ def explosion(case: Case) -> Evidence | None:
 
 
 def learning_rate_too_high(case: Case) -> Evidence | None:
-    """A step moves the weights by a large part of their norm."""
+    """A step moves the weights by a large part of their norm; one alone may have ruined them."""
     found = {}
     for name in case.settings.learning_rates:
-        ratios = case.history.last(f"game/update_ratio/{name}", LAST)
-        if ratios and min(ratios) > STRIDE:
-            found[f"update_ratio_{name}"] = ratios[-1]
+        ratios = case.history.values(f"game/update_ratio/{name}")
+        if max(ratios, default=0.0) > LEAP or (len(ratios) >= LAST and min(ratios[-LAST:]) > STRIDE):
+            found[f"update_ratio_{name}"] = max(ratios)
     return found or None
 
 

@@ -14,7 +14,8 @@ from zerosum.training.optimization import parameters_of
 
 
 class Weights(Callback):
-    """Logs of each optimizer `update_ratio`, and of each layer `singular_value`, every `every` images.
+    """Logs of each optimizer `update_ratio`, and of each layer `singular_value`, after the first step and
+    every `every` images.
 
     The ratio is |w' - w| / |w| of all its weights in one step, the effective learning rate; the value is the greatest
     by which the layer, as a matrix (outputs, inputs), can stretch a vector.
@@ -38,7 +39,7 @@ class Weights(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.before and is_due(pl_module, self.every):
+        if self.before and (is_due(pl_module, self.every) or trainer.global_step == 1):
             values = {
                 f"update_ratio/{name}": update_ratio(self.before[name], parameters_of(optimizer))
                 for name, optimizer in optimizers_of(pl_module).items()
