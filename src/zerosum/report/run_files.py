@@ -157,9 +157,9 @@ def read_facts(path: Path) -> dict[str, Any]:
     return {"machine": machine, "equilibrium": equilibrium, "captions": captions}
 
 
-def read_log_end(folder: Path) -> list[str]:
-    """The last lines of console.log; none if there are none."""
-    path = folder / "console.log"
+def read_log_end(folder: Path, name: str = "console.log") -> list[str]:
+    """The last lines of a log; none if there are none."""
+    path = folder / name
     try:
         if not path.is_file() or not lies_in(path, folder):
             return []
