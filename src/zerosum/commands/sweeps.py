@@ -51,7 +51,9 @@ class SweepTable(Callback):
         if config.hydra.get("mode") is RunMode.RUN or os.environ.get("LOCAL_RANK", "0") != "0":
             return
         if job_return.status is JobStatus.FAILED and isinstance(error := job_return._return_value, BaseException):
-            write_to_log(error.args[0] if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
+            write_to_log(
+                error.args[0] if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
+            )
         self.write_report(config)
         with suppress(UserError):
             self.write(config)
@@ -87,6 +89,12 @@ class SweepTable(Callback):
 
         path = self.path(config)
         return write_comparison([path.parent], path, self.title, self.names, self.value)
+
+
+def note_failure(error: Any) -> None:
+    """Write a job's error to its own log, where the sweep's report looks for it: Hydra raises it later, elsewhere."""
+    if isinstance(error, BaseException):
+        write_to_log(one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
 
 
 def direction_of(config: DictConfig) -> str:

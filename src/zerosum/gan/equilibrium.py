@@ -12,7 +12,7 @@ TOLERANCE = 1e-8
 
 @torch.no_grad()
 def equilibrium(loss: AdversarialLoss) -> dict[str, float]:
-    """J_D and J_G where p_data = p_model and D is optimal; J_G is left out where it depends on which optimal D it meets.
+    """J_D and J_G where p_data = p_model and D is optimal; J_G is left out where optimal Ds differ in it.
 
     D then gives one logit c to every image, so J_D is the minimum of loss.discriminator(c, c) over c: log 2 of the
     non-saturating game, 2 of the hinge, (b - a)^2 / 4 of least squares, -f(1) of an f-GAN.

@@ -157,7 +157,10 @@ def tabulate(title: str, x: str, lines: Sequence[Line]) -> Markup:
     positions = thin(sorted({position for line in lines for position in line.x}), MOST_ROWS)
     columns = [dict(zip(line.x, line.y, strict=True)) for line in lines]
     rows = [
-        [format_number(position), *(format_number(column[position]) if position in column else "" for column in columns)]
+        [
+            format_number(position),
+            *(format_number(column[position]) if position in column else "" for column in columns),
+        ]
         for position in positions
     ]
     return table(f"{title}: numbers", [x, *(line.name for line in lines)], rows, numbers=1 + len(lines))

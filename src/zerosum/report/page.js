@@ -27,7 +27,7 @@
       font: { color: colour("--text"), family: "system-ui, sans-serif", size: 12 },
       legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" }, hovermode: "x unified",
       hoverlabel: { bgcolor: colour("--page"), bordercolor: colour("--rule"), font: { color: colour("--text") } },
-      showlegend: true, dragmode: touch.matches ? false : "zoom", ...own,
+      showlegend: true, modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--text") }, dragmode: touch.matches ? false : "zoom", ...own,
       height: heightOf(data, width),
     };
     for (const name of ["xaxis", "yaxis"]) {

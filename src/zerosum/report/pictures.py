@@ -88,7 +88,8 @@ def encode_film(path: str, stamp: tuple[int, int], largest: int) -> Picture | No
         with Image.open(path, formats=["GIF"]) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 return None
-            frames, durations = [], []
+            frames: list[Image.Image] = []
+            durations: list[int] = []
             for frame in ImageSequence.Iterator(opened):
                 if len(frames) >= MOST_FRAMES or (len(frames) + 1) * frame.width * frame.height > 8 * MOST_PIXELS:
                     return None

@@ -99,7 +99,8 @@ def draw_curves(curves: Mapping[str, Line], section: str) -> Markup:
         if first == section and rest and not rest.startswith("loss_"):
             kind = "d_" if rest in NAMES else rest.rpartition("/")[0] or rest
             kinds.setdefault(kind, []).append(rename(curve, rest))
-    shown, folded = [], []
+    shown: list[Markup] = []
+    folded: list[Markup] = []
     for kind, lines in list(kinds.items())[:MOST_CHARTS]:
         title, axis = TITLES.get(kind, (kind.replace("_", " ").replace("/", ", "), kind.rpartition("/")[2]))
         drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines), positive=kind in ("gradient_norm",))
@@ -129,7 +130,7 @@ def draw_histograms(histograms: list[Histogram]) -> Markup | None:
     middles = [(low + high) / 2 for low, high in zip(last.edges, last.edges[1:], strict=False)]
     lines = [Line(SIDES[side], middles, counts) for side, counts in last.counts.items()]
     figure: dict[str, Any] = {"frames": frames, "layout": layout}
-    note = "Held-out images apart from training images: D has learned its images by heart. The slider goes through time."
+    note = "Held-out images apart from training images: D knows its images by heart. The slider goes through time."
     title = "Logits of D"
     return wrap(title, figure, f"{title}. {text}", tabulate(f"{title}, last", "logit", lines), note)
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def read_histogram(node: Any) -> Histogram:
     counts = {name: check_floats(values) for name, values in sides.items()}
     if not 2 <= len(edges) <= MOST_BINS + 1 or any(len(values) != len(edges) - 1 for values in counts.values()):
         raise ValueError(f"a histogram has n + 1 edges and n counts, n at most {MOST_BINS}")
-    if any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(edges)):
         raise ValueError("the edges of a histogram rise")
     if type(node["images"]) is not int or any(value < 0 for values in counts.values() for value in values):
         raise ValueError("a histogram has counts and a number of images")

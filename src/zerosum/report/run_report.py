@@ -82,7 +82,8 @@ def make_tiles(record: Record, name: str, better: Mapping[str, str]) -> list[Mar
         ("Doctor", *verdict),
     ]
     return [
-        element("div", element("dt", title), element("dd", value, element("small", note))) for title, value, note in pairs
+        element("div", element("dt", title), element("dd", value, element("small", note)))
+        for title, value, note in pairs
     ]
 
 
@@ -241,13 +242,14 @@ def show_quality(files: RunFiles) -> Markup | None:
     columns = {"best": record.best.values, "last": record.last.values, "floor": record.floor or {}}
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     rows = [
-        [f"{name} {ARROWS.get(better.get(name, ''), '')}".strip(), *(say(values.get(name)) for values in columns.values())]
+        [
+            f"{name} {ARROWS.get(better.get(name, ''), '')}".strip(),
+            *(say(values.get(name)) for values in columns.values()),
+        ]
         for name in names
     ]
     when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
-    meaning = (
-        "Best is the evaluation that best.ckpt was chosen at; the floor is the value of real images in place of samples."
-    )
+    meaning = "Best is the evaluation that best.ckpt was chosen at; the floor is the value of real images in place of samples."
     head = ["", *columns]
     charts = element("div", *draw_quality(record, better), class_="charts")
     return join(table(meaning, ["value", *head[1:]], [*rows, when], numbers=3), charts)

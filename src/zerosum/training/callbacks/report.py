@@ -113,11 +113,17 @@ class Report(Callback):
         """Draw the samples nearest to training images, in the feature space that they are measured in."""
         evaluate = evaluation_of(trainer)
         protocol = None if evaluate is None else evaluate.protocol
-        if not isinstance(protocol, ImageProtocol) or kind_of(protocol.features) != VECTORS or not protocol.has("train"):
+        if (
+            not isinstance(protocol, ImageProtocol)
+            or kind_of(protocol.features) != VECTORS
+            or not protocol.has("train")
+        ):
             return
         output, _ = protocol.sample_features(module, slice(0, min(COMPARED, protocol.n_fake)))
         picture = draw_nearest_pairs(protocol, module, FeatureSet(output.features.float()))
-        found = f"Of {len(output.features):,} samples at {module.images_seen:,} images, the ten nearest to a training image"
+        found = (
+            f"Of {len(output.features):,} samples at {module.images_seen:,} images, the ten nearest to a training image"
+        )
         self.save("nearest", picture, f"{found}, above those training images. Equal pairs would be copies.")
 
     @torch.inference_mode()
