@@ -1,8 +1,11 @@
 """What sets a run apart from the defaults."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from zerosum.errors import UserError
@@ -37,19 +40,33 @@ def find_differences(config: dict[str, Any]) -> list[Difference]:
     own = {key: value for key, value in flatten(config).items() if not is_copy(key, value, folder, name)}
     replaced = {group.key for group in groups}
     singles = [
-        Difference(key, say(own.get(key)), say(values.get(key)))
+        Difference(key, *(say(key, node.get(key)) for node in (own, values)))
         for key in {**values, **own}
         if key in own and own[key] != values.get(key) and is_option(key) and not names_group(key, replaced)
     ]
-    return groups + singles
+    # Nodes that refer to others repeat them: callbacks.evaluate.protocol.metrics.fid beside metrics.fid.
+    keys = [single.key for single in singles]
+    return groups + [single for single in singles if not any(single.key.endswith(f".{key}") for key in keys)]
 
 
 @cache
 def defaults() -> tuple[dict[str, Any], dict[str, Any]]:
     """{group: option} and {dotted key: value} without any override."""
-    config = OmegaConf.to_container(compose(), resolve=True)
+    with outside_of_hydra():
+        config = OmegaConf.to_container(compose(), resolve=True)
     assert isinstance(config, dict)
     return config["command"]["choices"], flatten(config)  # type: ignore[arg-type]
+
+
+@contextmanager
+def outside_of_hydra() -> Iterator[None]:
+    """Let a config be composed inside of a program that Hydra has started."""
+    outer = GlobalHydra.instance()
+    hydra, outer.hydra = outer.hydra, None
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = hydra
 
 
 def find_differences_or_none(config: dict[str, Any]) -> list[Difference] | None:
@@ -70,6 +87,8 @@ def names_group(key: str, replaced: set[str]) -> bool:
     return key.endswith("._target_") and key.partition(".")[0] in replaced
 
 
-def say(value: Any) -> str:
-    """The value as written on the command line."""
-    return ABSENT if value is None else format_value(value)
+def say(key: str, value: Any) -> str:
+    """The value as written on the command line; a class by its name."""
+    if value is None:
+        return ABSENT
+    return str(value).rpartition(".")[2] if key.endswith("_target_") else format_value(value)

@@ -18,27 +18,31 @@
       if (used && used + size > width - 60) { rows += 1; used = 0; }
       used += size;
     }
-    return 300 + 22 * rows;
+    return 310 + 22 * rows;
   }
 
   function layoutOf(own, data, width) {
     const layout = {
       margin: { l: 58, r: 12, t: 12, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: colour("--text"), family: "system-ui, sans-serif", size: 12 },
-      legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" }, hovermode: "x unified",
+      legend: { orientation: "h", x: 0, y: -0.3, yanchor: "top" }, hovermode: "x unified",
       hoverlabel: { bgcolor: colour("--page"), bordercolor: colour("--rule"), font: { color: colour("--text") } },
       showlegend: true, modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--text") }, dragmode: touch.matches ? false : "zoom", ...own,
       height: heightOf(data, width),
     };
     for (const name of ["xaxis", "yaxis"]) {
-      layout[name] = { gridcolor: colour("--grid"), zerolinecolor: colour("--rule"), automargin: true, ...own[name] };
+      const axis = { gridcolor: colour("--grid"), zerolinecolor: colour("--rule"), automargin: true, ...own[name] };
+      layout[name] = axis.title ? { ...axis, title: { standoff: 6, ...axis.title } } : axis;
     }
     return layout;
   }
 
   function show(plot, spec, frame) {
     const data = frame === undefined ? spec.data : spec.frames[frame].data;
-    const options = { responsive: true, displaylogo: false, displayModeBar: touch.matches ? false : "hover" };
+    const options = {
+      responsive: true, displaylogo: false, displayModeBar: touch.matches ? false : "hover",
+      modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "resetScale2d"]], // others would send data to a server
+    };
     return Plotly.react(plot, data, layoutOf(spec.layout, data, plot.clientWidth), options);
   }
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from zerosum.evaluation.measurement import Record, with_arrow
@@ -25,16 +26,30 @@ SIDES = {"real": "training images", "train": "training images", "held_out": "hel
 TITLES = {
     "d_": ("What D says", "mean D(x) = sigmoid(logit)"),
     "logits": ("Mean logit of D", "logit"),
-    "overfitting": ("Overfitting of D", "0 none, 1 D knows its images"),
+    "overfitting": ("Overfitting of D", "0: none, 1: by heart"),
     "gradient_norm": ("Norm of the gradients", "norm"),
     "learning_rate": ("Learning rates", "learning rate"),
     "regularizer": ("Penalties of D, weighted", "penalty"),
     "generator_regularizer": ("Penalties of G, weighted", "penalty"),
+    "accuracy": ("Accuracy of D", "share on the right side of 0"),
+    "separation": ("How well D tells real from fake", "P(real logit > fake logit)"),
+    "squared_gradient": ("Squared gradient of D in its images", "mean squared norm"),
+    "update_ratio": ("Step over size of the weights", "ratio"),
+    "singular_value": ("Greatest singular values", "singular value"),
+    "share": ("Where the time goes", "share"),
+    "memory": ("Memory", "memory"),
+    "nearest": ("Distance of samples to the nearest real image", "distance in feature space"),
+    "class_share": ("Classes of the samples", "share"),
+    "diversity": ("Diversity of the samples", "diversity"),
     "images_per_second": ("Speed of training, without evaluation", "images per second"),
 }
 """Title and vertical axis of charts whose names people know"""
 NAMES = {"d_real": "D(x), real", "d_fake": "D(G(z)), fake"}
-ALWAYS = ("d_", "logits", "overfitting", "gradient_norm")
+FACTORS = ("gradient_norm", "update_ratio", "singular_value", "squared_gradient", "learning_rate")
+"""Kinds that are read by factors: a logarithmic axis where they span some"""
+ALONE = ("logits/greatest", "overfitting/gap")
+"""Curves on another scale than those of their kind"""
+ALWAYS = ("d_", "logits", "overfitting", "gradient_norm", "nearest", "class_share", "images_per_second", "share")
 """Charts that stand in the open; the others unfold"""
 
 
@@ -85,7 +100,7 @@ def averaged(lines: Iterable[Line]) -> list[Line]:
     for line in list(lines)[:MOST_LINES]:
         points = pool(line, MOST_POINTS)
         if len(points.y) < NOISY:
-            drawn.append(points)
+            drawn.append(replace(points, markers=True))
             continue
         drawn += [smooth(points, WINDOW), Line(line.name, points.x, points.y, faint=True)]
     return drawn
@@ -97,15 +112,15 @@ def draw_curves(curves: Mapping[str, Line], section: str) -> Markup:
     for name, curve in curves.items():
         first, _, rest = name.partition("/")
         if first == section and rest and not rest.startswith("loss_"):
-            kind = "d_" if rest in NAMES else rest.rpartition("/")[0] or rest
+            kind = "d_" if rest in NAMES else rest if rest in ALONE else rest.rpartition("/")[0] or rest
             kinds.setdefault(kind, []).append(rename(curve, rest))
     shown: list[Markup] = []
     folded: list[Markup] = []
     for kind, lines in list(kinds.items())[:MOST_CHARTS]:
         title, axis = TITLES.get(kind, (kind.replace("_", " ").replace("/", ", "), kind.rpartition("/")[2]))
-        drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines), positive=kind in ("gradient_norm",))
+        drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines), positive=kind in FACTORS)
         if drawn is not None:
-            (shown if kind in ALWAYS or section == "speed" else folded).append(drawn)
+            (shown if kind in ALWAYS else folded).append(drawn)
     more = details("More curves", element("div", *folded, class_="charts")) if folded else EMPTY
     return join(element("div", *shown, class_="charts") if shown else None, more)
 

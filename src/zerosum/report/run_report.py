@@ -73,7 +73,7 @@ def make_tiles(record: Record, name: str, better: Mapping[str, str]) -> list[Mar
     """Best, last and floor of one value, and what the doctor found."""
     floor = (record.floor or {}).get(name)
     found = record.findings
-    verdict = ("not asked", "") if found is None else (str(len(found)), "problems found" if found else "no problem")
+    verdict = ("not asked", "") if found is None else (str(len(found)), f"problem{'s'[: len(found) != 1]} found")
     pairs = [
         (f"Best {name} {ARROWS.get(better.get(name, ''), '')}", *place(record.best, name)),
         (f"Last {name}", *place(record.last, name)),
@@ -249,10 +249,11 @@ def show_quality(files: RunFiles) -> Markup | None:
         for name in names
     ]
     when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
-    meaning = "Best is the evaluation that best.ckpt was chosen at; the floor is the value of real images in place of samples."
-    head = ["", *columns]
+    meaning = "Best: where best.ckpt was chosen. Floor: the value of real images in place of samples."
+    values = table("Best, last and floor", ["value", *columns], [*rows, when], numbers=3)
     charts = element("div", *draw_quality(record, better), class_="charts")
-    return join(table(meaning, ["value", *head[1:]], [*rows, when], numbers=3), charts)
+    others = {name: line for name, line in files.curves.items() if name.removeprefix("quality/") not in names}
+    return join(element("p", meaning, class_="quiet"), values, charts, draw_curves(others, "quality"))
 
 
 def say(value: float | None) -> str:
