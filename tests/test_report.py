@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from conftest import ROOT
@@ -66,7 +67,7 @@ def test_it_has_every_part_and_reads_well_for_machines(tmp_path):
     assert page.problems == []
     levels = page.headings()
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert {"header", "nav", "main", "footer"} <= {name for name, _ in page.elements}
     assert page.all("html")[0]["lang"] == "en" and len(page.all("title")) == 1
     targets = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
@@ -127,7 +128,7 @@ def test_histograms_have_area_one_and_a_frame_for_each_time(tmp_path):
 DAMAGE = {
     "metrics.json": ["", "[]", "{", '{"history": []}'],
     "metrics.csv": ["", "a,b\n", "images,x\n1,<b>\n", "\x00\xff"],
-    "logit_histograms.json": ["", "5", '[{"images": 1}]', '[{"images": 1, "edges": [0, NaN], "real": [1], "fake": [1]}]'],
+    "logit_histograms.json": ["", "5", '[{"images": 1}]', '[{"images": 1, "edges": [0, NaN], "real": [1]}]'],
     "report/facts.json": ["", "[]", '{"machine": 5}', '{"equilibrium": {"loss": "x"}}', '{"captions": {"real": []}}'],
     "training.gif": ["", "GIF89a", "<svg onload=alert(1)>"],
     "report/real.png": ["", "<script>alert(1)</script>"],

@@ -16,7 +16,8 @@ from zerosum.report.sweep_report import write_sweep_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=20000")
-PROBE = """<!doctype html><body><iframe src="{address}" style="width:{width}px;height:844px"></iframe><pre></pre><script>
+PROBE = """<!doctype html><body><iframe src="{address}" style="width:{width}px;height:844px"></iframe><pre></pre>
+<script>
 setTimeout(() => {{
   const page = document.querySelector("iframe").contentDocument;
   const pictures = [...page.images].map((image) => image.naturalWidth);
@@ -37,7 +38,11 @@ def look(page: Path, width: int = 1280, dark: bool = False) -> tuple[dict, str]:
     probe = page.with_name("probe.html")
     probe.write_text(PROBE.format(address=page.absolute().as_uri(), width=width))
     colours = ("--blink-settings=preferredColorScheme=0",) if dark else ()
-    further = ("--allow-file-access-from-files", "--enable-logging=stderr", f"--user-data-dir={page.parent / 'profile'}")
+    further = (
+        "--allow-file-access-from-files",
+        "--enable-logging=stderr",
+        f"--user-data-dir={page.parent / 'profile'}",
+    )
     done = subprocess.run(
         [CHROMIUM, *OPTIONS, *further, *colours, "--dump-dom", probe.absolute().as_uri()],
         capture_output=True, text=True, timeout=300,

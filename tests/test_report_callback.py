@@ -31,7 +31,11 @@ def test_training_is_the_same_bit_for_bit_with_and_without_it(tiny, tmp_path):
     assert page.problems == [] and len(page.all("img")) in (5, 6)  # real, best, last, film, nearest, interpolation
     facts = json.loads((folders[0] / "report" / "facts.json").read_text())
     assert facts["equilibrium"]["loss_discriminator"] == pytest.approx(0.693147, abs=1e-6)
-    assert facts["machine"]["Device"].startswith("CPU") and set(facts["captions"]) == {"real", "nearest", "interpolation"}
+    assert facts["machine"]["Device"].startswith("CPU") and set(facts["captions"]) == {
+        "real",
+        "nearest",
+        "interpolation",
+    }
     assert "Differences from the defaults" in page.text and "J_D if D cannot tell" in json.dumps(page.figures)
 
 

@@ -56,7 +56,7 @@ def chart(
     yaxis = {"title": {"text": y}, **({"type": "log", "dtick": 1} if logarithmic else {})}
     figure = {
         "data": [*draw_lines(lines), *draw_levels(levels, lines)],
-        "layout": {"xaxis": {"title": {"text": x}, "tickformat": "~s"}, "yaxis": yaxis},
+        "layout": {"xaxis": {"title": {"text": x}, **({"tickformat": "~s"} if "images" in x else {})}, "yaxis": yaxis},
     }
     named = [line for line in lines if not line.faint]
     text = describe(title, x, named, levels)
