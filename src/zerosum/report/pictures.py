@@ -17,7 +17,8 @@ MOST_PIXELS = 2**24
 MOST_FRAMES = 400
 """Of a film"""
 FILM_BYTES = 1_200_000
-"""A larger film is made again as WebP, which is several times smaller"""
+"""A larger film is made again as WebP, which is several times smaller, at most so wide and of so many frames"""
+FILM_WIDTH, FILM_FRAMES = 320, 25
 PICTURE_BYTES = 280_000
 WIDEST = 1_400
 """Pixels"""
@@ -99,7 +100,10 @@ def encode_film(path: str, stamp: tuple[int, int], largest: int) -> Picture | No
         return None
     if stamp[1] <= largest:
         return as_source(io.BytesIO(Path(path).read_bytes()), "GIF", frames[0])
-    return pack_film(frames, durations, largest)
+    step = -(-len(frames) // FILM_FRAMES)
+    chosen = range((len(frames) - 1) % step, len(frames), step)  # the last among them
+    pictures = [frames[row] if frames[row].width <= FILM_WIDTH else resize(frames[row], FILM_WIDTH) for row in chosen]
+    return pack_film(pictures, [step * durations[row] for row in chosen[:-1]] + durations[-1:], largest)
 
 
 def pack_film(frames: list[Image.Image], durations: list[int], largest: int) -> Picture | None:
