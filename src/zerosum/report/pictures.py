@@ -18,7 +18,7 @@ MOST_FRAMES = 400
 """Of a film"""
 FILM_BYTES = 1_200_000
 """A larger film is made again as WebP, which is several times smaller, at most so wide and of so many frames"""
-FILM_WIDTH, FILM_FRAMES = 320, 25
+FILM_WIDTH, FILM_FRAMES = 320, 17
 PICTURE_BYTES = 280_000
 WIDEST = 1_400
 """Pixels"""
@@ -34,7 +34,7 @@ class Picture:
 
 
 def read_picture(path: Path, run: Path, widest: int = WIDEST, largest: int = PICTURE_BYTES) -> Picture | None:
-    """A PNG file, written anew and shrunk to about `largest` bytes; None if it is missing or not a PNG file."""
+    """A PNG file that can be decoded, shrunk to about `largest` bytes; None if it is missing or damaged."""
     stamp = stamp_of(path, run)
     return None if stamp is None else encode_picture(str(path), stamp, widest, largest)
 
@@ -58,7 +58,7 @@ def stamp_of(path: Path, run: Path) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=64)
 def encode_picture(path: str, stamp: tuple[int, int], widest: int, largest: int) -> Picture | None:
-    """Decode and encode; `stamp` is part of the cache's key."""
+    """The file as it is, once it was decoded, or a smaller one; `stamp` is part of the cache's key."""
     try:
         with Image.open(path, formats=["PNG"]) as opened:
             if opened.width * opened.height > MOST_PIXELS:
@@ -66,6 +66,8 @@ def encode_picture(path: str, stamp: tuple[int, int], widest: int, largest: int)
             picture = opened.convert("RGB")
     except Exception:  # a damaged file can make a decoder raise anything
         return None
+    if stamp[1] <= largest and picture.width <= widest:
+        return as_source(io.BytesIO(Path(path).read_bytes()), "PNG", picture)
     return pack(picture, widest, largest)
 
 
@@ -122,7 +124,8 @@ def pack_film(frames: list[Image.Image], durations: list[int], largest: int) -> 
 
 def resize(picture: Image.Image, width: int) -> Image.Image:
     """The picture at another width."""
-    return picture.resize((width, max(1, round(picture.height * width / picture.width))))
+    size = width, max(1, round(picture.height * width / picture.width))
+    return picture.resize(size, Image.Resampling.BILINEAR)
 
 
 def as_source(buffer: io.BytesIO, kind: str, picture: Image.Image) -> Picture:

@@ -31,7 +31,7 @@ log = logging.getLogger("zerosum")
 
 SHARE = 0.005
 """Of the time of training that refreshing takes at most, besides the first and the last time"""
-COMPARED = 128
+COMPARED = 100
 """Samples whose nearest training images are looked for"""
 ARCS, STEPS = 6, 9
 """Rows and columns of the strip of interpolations"""
