@@ -23,6 +23,8 @@ class DivergedError(UserError):
 
 def printable(text: str) -> str:
     """Escape line ends, terminal control sequences and invalid characters: names come from files of strangers."""
+    if text.isprintable():  # at once, also of a picture's hundred thousand characters
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text

@@ -1,7 +1,7 @@
 """Samples of a trained model: sample i depends on seed i alone."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,20 @@ class Model(Protocol):
 
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
         """(len(seeds), *sample_shape), images in [-1, 1]; sample i depends on seed i and row i of `condition` alone."""
+        ...
+
+
+@runtime_checkable
+class LatentModel(Protocol):
+    """A model whose samples are functions of latents z ~ N(0, I)."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of z."""
+        ...
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, *sample_shape) of latents (B, latent_dim)."""
         ...
 
 
@@ -32,3 +46,18 @@ def images(
     for start in range(0, len(seeds), batch_size):
         chosen = slice(start, start + batch_size)
         yield model.sample(seeds[chosen], None if condition is None else condition[chosen])
+
+
+def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """(steps, *shape) from `start` to `end` along the great arc, whose points are as likely under N(0, I) as its ends.
+
+    sin((1 - t) angle) / sin(angle) start + sin(t angle) / sin(angle) end, t from 0 to 1 (Shoemake 1985).
+    """
+    t = torch.linspace(0, 1, steps, dtype=torch.float64).view(-1, *[1] * start.dim())
+    one, other = start.double(), end.double()
+    cosine = (one * other).sum(-1, keepdim=True) / (one.norm(dim=-1, keepdim=True) * other.norm(dim=-1, keepdim=True))
+    angle = cosine.clamp(-1, 1).acos()
+    sine = angle.sin()
+    arc = (((1 - t) * angle).sin() * one + (t * angle).sin() * other) / sine
+    straight = (1 - t) * one + t * other
+    return torch.where(sine.abs() < 1e-6, straight, arc).to(start.dtype)

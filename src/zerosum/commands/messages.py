@@ -186,8 +186,13 @@ def stop(message: str) -> None:
     from zerosum.console import DISPLAY  # --help need not wait for its import
 
     DISPLAY.close()
+    write_to_log(message)
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def write_to_log(message: str) -> None:
+    """Write an error to the run's log alone, if this process has written to it."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler) and handler.stream is not None:
             handler.emit(logging.LogRecord("zerosum", logging.ERROR, "", 0, message, None, None))
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(1)

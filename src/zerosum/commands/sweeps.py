@@ -1,4 +1,4 @@
-"""Sweeps: one table and one chart over all jobs, the sweeper's direction, and a check of what a job may start."""
+"""Sweeps: one report, table and chart over all jobs, the sweeper's direction, and a check of what a job may start."""
 
 import os
 from contextlib import suppress
@@ -11,8 +11,8 @@ from hydra.types import RunMode
 from hydra.utils import get_class
 from omegaconf import DictConfig, open_dict, read_write
 
-from zerosum.commands.messages import stop
-from zerosum.errors import UserError, did_you_mean
+from zerosum.commands.messages import stop, write_to_log
+from zerosum.errors import UserError, did_you_mean, one_line
 
 DIRECTIONS = {"lower": "minimize", "higher": "maximize"}
 """The sweeper's word for the better direction of a value"""
@@ -20,6 +20,8 @@ DIRECTIONS = {"lower": "minimize", "higher": "maximize"}
 
 class SweepTable(Callback):
     """Writes table.md and table.png after each job of a sweep, as `python compare.py` does, and prints them at its end.
+
+    Beside them stands report.html, which shows samples and failed jobs too.
 
     Rows are named by the values of `names`, config keys with dots, by default the settings that differ; `value` is the
     one that the chart shows, by default the first one measured. A sweeper that optimizes `objective` is told the
@@ -50,21 +52,38 @@ class SweepTable(Callback):
         """Write after every job, because Hydra does not call `on_multirun_end` if one failed; only rank 0 writes."""
         if config.hydra.get("mode") is RunMode.RUN or os.environ.get("LOCAL_RANK", "0") != "0":
             return
+        if job_return.status is JobStatus.FAILED and isinstance(error := job_return._return_value, BaseException):
+            write_to_log(
+                error.args[0] if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
+            )
+        self.write_report(config)
         with suppress(UserError):
             self.write(config)
             if job_return.status is JobStatus.FAILED:
                 print(f"This job failed; the others are in {self.path(config)}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table, or why there is none."""
+        """Print the table, or why there is none, and the report's path."""
+        report = self.write_report(config)
         try:
             print(self.write(config))
         except UserError as error:
             print(error)
+        if report is not None:
+            print(f"report, to open in a browser: {report}")
 
     def path(self, config: DictConfig) -> Path:
         """Where the table is written."""
         return Path(config.hydra.sweep.dir) / "table.md"
+
+    def write_report(self, config: DictConfig) -> Path | None:
+        """Write report.html, and return its path; None if there is no job to report of."""
+        from zerosum.report.sweep_report import write_sweep_report  # single runs need not wait for its imports
+
+        try:
+            return write_sweep_report(self.path(config).parent, self.names, self.value)
+        except UserError:
+            return None
 
     def write(self, config: DictConfig) -> str:
         """Write table and chart; returns the table and both paths."""
@@ -72,6 +91,12 @@ class SweepTable(Callback):
 
         path = self.path(config)
         return write_comparison([path.parent], path, self.title, self.names, self.value)
+
+
+def note_failure(error: Any) -> None:
+    """Write a job's error to its own log, where the sweep's report looks for it: Hydra raises it later, elsewhere."""
+    if isinstance(error, BaseException):
+        write_to_log(one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
 
 
 def direction_of(config: DictConfig, objective: str) -> str:

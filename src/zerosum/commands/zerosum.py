@@ -8,6 +8,7 @@ VERBS = {
     "evaluate": "measure a trained model again: zerosum evaluate run=outputs/<run>",
     "sample": "images from a trained model: zerosum sample run=outputs/<run> count=64",
     "compare": "runs and sweeps side by side: zerosum compare outputs/<run> outputs/<sweep>",
+    "report": "one page of a run or a sweep, written again: zerosum report outputs/<run>",
     "dashboard": "panels of runs in a W&B project: zerosum dashboard entity/project",
 }
 

@@ -163,6 +163,10 @@ class ImageProtocol:
             return metric.extrapolate(self.reference, real, self.n_fake)
         raise UnmeasurableError(f"{self.floor_split} has {count:,} images, fewer than the {self.n_fake:,} samples")
 
+    def has(self, split: str) -> bool:
+        """Whether the features of a split are at hand."""
+        return self.reference.has(split)
+
     def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
         """The values of the first metric, by which the best checkpoint is chosen."""
         return score_by_first(self.metrics, values)

@@ -12,7 +12,7 @@ from zerosum.sampling import Model
 
 
 def draw_nearest_pairs(protocol: ImageProtocol, model: Model, fake: FeatureSet, count: int = 10) -> Image.Image:
-    """Draw the `count` closest pairs, the closest first."""
+    """Draw the `count` closest pairs, the closest first; `fake` has the features of the protocol's first samples."""
     found = nearest(fake.features, protocol.reference.load("train").features)
     rows = found.distances.argsort()[:count]
     with torch.inference_mode():
@@ -21,7 +21,9 @@ def draw_nearest_pairs(protocol: ImageProtocol, model: Model, fake: FeatureSet, 
     neighbours = from_uint8(torch.from_numpy(images).permute(0, 3, 1, 2))
     farthest = float(found.distances[rows[-1]])
     sheet = [
-        add_caption(grid(samples, columns=count), f"of {protocol.n_fake:,} samples those nearest to a training image"),
+        add_caption(
+            grid(samples, columns=count), f"of {len(fake.features):,} samples those nearest to a training image"
+        ),
         add_caption(grid(neighbours, columns=count), f"those training images, at distances up to {farthest:.3g}"),
     ]
     return stack(sheet)

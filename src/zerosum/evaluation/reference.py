@@ -67,6 +67,10 @@ class Reference:
         other = "test" if self.split == "train" else "train"
         return other if other in self.dataset.splits else None
 
+    def has(self, split: str) -> bool:
+        """Whether the features of a split are in memory, so that loading them takes no time."""
+        return split in self._sets
+
     def load(self, split: str) -> FeatureSet:
         """Features and labels of a split."""
         if split not in self._sets:

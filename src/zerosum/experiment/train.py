@@ -27,6 +27,7 @@ from zerosum.training.settings import TrainingSettings
 log = logging.getLogger("zerosum")
 
 RESULTS = {
+    "report.html": "report, to open in a browser",
     "samples": "samples over training",
     "training.gif": "film of training",
     "metrics.json": "values, best and last, with protocol",

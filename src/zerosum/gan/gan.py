@@ -14,6 +14,7 @@ from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
 from zerosum.gan.augment import Augmentation
 from zerosum.gan.draws import BatchDraws
+from zerosum.gan.equilibrium import equilibrium
 from zerosum.gan.game import Game
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Regularizer, ScoredBatch
@@ -84,9 +85,16 @@ class GAN(GenerativeModule):
 
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
         """(len(seeds), *sample_shape) from the generator's moving average; images lie in [-1, 1]."""
-        z = latents(seeds, self.latent_dim).to(self.device)
+        return self.decode(latents(seeds, self.latent_dim), condition)
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, *sample_shape) of latents (B, latent_dim), from the generator's moving average."""
         average: nn.Module = self.ema.network
-        return average(z, condition)
+        return average(z.to(self.device), condition)
+
+    def equilibrium(self) -> dict[str, float]:
+        """Both losses, without penalties, where fakes equal real images and D is optimal."""
+        return equilibrium(self.loss)
 
     def load_raw_weights(self) -> None:
         """Sample from the generator of the last step instead of its moving average."""

@@ -15,17 +15,14 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 from zerosum.errors import printable
 from zerosum.files import save_whole
 from zerosum.report.curves import Curve
+from zerosum.report.palette import COLOURS, LOG_RATIO
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
-"""Okabe and Ito's palette for colour-blind readers, without its yellow, which is hard to see on white"""
 LINE_STYLES = ("-", "--", "-.", (0, (1, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH = 11.0
 """Width of the figure, in inches"""
 LONGEST_LINE = 165
 """Characters that fit into the width"""
-LOG_RATIO = 30
-"""Positive values whose largest is more than this many times the smallest are drawn on a logarithmic axis"""
 FLOOR_LABEL = "floor: real data instead of samples"
 
 

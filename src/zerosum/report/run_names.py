@@ -16,14 +16,21 @@ def name_runs(runs: Sequence[MeasuredRun]) -> tuple[list[str], str]:
 
     Typed keys are used if they tell the runs apart, then the chosen options too, else the differences of the configs.
     """
+    options, shared = differing_options(runs)
+    names = [join_options(own) for own in options]
+    is_short = shared is not None or max(map(len, names)) <= LONGEST_NAME
+    return names if is_short else [""] * len(runs), join_options(shared or {})
+
+
+def differing_options(runs: Sequence[MeasuredRun]) -> tuple[list[dict[str, str]], dict[str, str] | None]:
+    """{option: value} of each run where they differ, and of what all share; None where these are not what was typed."""
     typed, chosen = collect(run.typed_keys for run in runs), collect(run.choices for run in runs)
     from_command = all(run.config.get("command") for run in runs)
     for keys in [typed, [*typed, *chosen]] if from_command else []:
-        names, shared = split_shared([describe(run, keys) for run in runs])
-        if len(set(names)) == len(runs):
-            return names, shared if keys is typed else ""
-    names, _ = split_shared([describe(run, collect(run.setting for run in runs)) for run in runs])
-    return names if max(map(len, names)) <= LONGEST_NAME else [""] * len(runs), ""
+        options, shared = split_shared([describe(run, keys) for run in runs])
+        if len({join_options(own) for own in options}) == len(runs):
+            return options, shared if keys is typed else {}
+    return split_shared([describe(run, collect(run.setting for run in runs)) for run in runs])[0], None
 
 
 def collect(keys_of_runs: Iterable[Iterable[str]]) -> list[str]:
@@ -37,11 +44,16 @@ def describe(run: MeasuredRun, keys: Iterable[str]) -> dict[str, str]:
     return {key.removesuffix("._target_"): format_key(run, key) for key in present}
 
 
-def split_shared(runs: list[dict[str, str]]) -> tuple[list[str], str]:
-    """The settings that differ, as one name per run, and those that are the same in all of them."""
+def split_shared(runs: list[dict[str, str]]) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """The options that differ, for each run, and those that are the same in all of them."""
     shared = set.intersection(*(set(run.items()) for run in runs))
-    names = [", ".join(f"{key}={value}" for key, value in run.items() if (key, value) not in shared) for run in runs]
-    return names, ", ".join(f"{key}={value}" for key, value in runs[0].items() if (key, value) in shared)
+    own = [{key: value for key, value in run.items() if (key, value) not in shared} for run in runs]
+    return own, {key: value for key, value in runs[0].items() if (key, value) in shared}
+
+
+def join_options(options: dict[str, str]) -> str:
+    """'loss=hinge, gamma=1'."""
+    return ", ".join(f"{key}={value}" for key, value in options.items())
 
 
 def format_key(run: MeasuredRun, key: str) -> str:

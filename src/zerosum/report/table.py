@@ -66,8 +66,8 @@ def finite_values(values: Iterable[float | None]) -> list[float]:
 
 
 def format_number(value: float) -> str:
-    """Three significant digits, or every digit before the point."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    """Three significant digits, or every digit before the point where there are at most 15."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
 
 
 def format_protocol(protocol: dict[str, Any]) -> str:

@@ -26,7 +26,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metrics": ("zerosum.evaluation",),
     "protocol": ("zerosum.evaluation",),
     "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
-    "callbacks": ("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.doctor", "zerosum.evaluation"),
+    "callbacks": (
+        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.doctor", "zerosum.evaluation"),
+        "zerosum.report.run_report.write_run_report",
+    ),
     "logger": tuple(f"zerosum.training.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger", "wandb_logger")),
 }
 """For each group of a config, the modules whose classes it may name, and single classes and functions"""

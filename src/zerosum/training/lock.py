@@ -39,6 +39,26 @@ def hold(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process trains in the folder."""
+    path = folder / ".lock"
+    if fcntl is None or os.path.realpath(folder) in HELD:
+        return fcntl is not None
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def is_first_process() -> bool:
     """Whether this is rank 0, by the environment: asked before torch knows."""
     return all(os.environ.get(name, "0") == "0" for name in RANKS)

@@ -71,6 +71,10 @@ class GenerativeModule(LightningModule):
         """(len(seeds), *sample_shape), images in [-1, 1]; sample i depends on seed i and row i of `condition` alone."""
         raise NotImplementedError
 
+    def equilibrium(self) -> dict[str, float]:
+        """The values of `curves()` at the goal of training, as far as they are known: none, unless a child says so."""
+        return {}
+
     def load_raw_weights(self) -> None:
         """Sample from the weights of the last step instead of their moving average."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zerosum.training.csv_logger import read_rows
+from zerosum.training.rows import read_rows
 
 SECONDS = 60.0
 """Longest wait for W&B's reader"""

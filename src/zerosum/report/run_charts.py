@@ -1,0 +1,188 @@
+"""The charts of one run: quality, losses, logits, gradients, speed."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from zerosum.evaluation.measurement import Record, with_arrow
+from zerosum.report.figures import Level, Line, chart, pool, smooth, tabulate, thin, wrap
+from zerosum.report.html import EMPTY, Markup, details, element, join
+from zerosum.report.palette import COLOURS, DASHES
+from zerosum.report.run_files import MOST_HISTOGRAMS, Histogram
+from zerosum.report.table import finite_values, format_number
+
+IMAGES = "real images seen"
+MOST_POINTS = 600
+"""Of a curve"""
+WINDOW = 4
+"""Points on either side that a thick line averages over"""
+NOISY = 24
+"""Points from which on a curve is drawn as its moving mean over a thin line"""
+MOST_CHARTS = 40
+MOST_LINES = 14
+"""In one chart"""
+SIDES = {"real": "training images", "train": "training images", "held_out": "held-out images", "fake": "fakes"}
+TITLES = {
+    "d_": ("What D says", "mean D(x) = sigmoid(logit)"),
+    "logits": ("Mean logit of D", "logit"),
+    "overfitting": ("Overfitting of D", "0: none, 1: by heart"),
+    "gradient_norm": ("Norm of the gradients", "norm"),
+    "learning_rate": ("Learning rates", "learning rate"),
+    "regularizer": ("Penalties of D, weighted", "penalty"),
+    "generator_regularizer": ("Penalties of G, weighted", "penalty"),
+    "accuracy": ("Accuracy of D", "share on the right side of 0"),
+    "separation": ("How well D tells real from fake", "P(real logit > fake logit)"),
+    "squared_gradient": ("Squared gradient of D in its images", "mean squared norm"),
+    "update_ratio": ("Step over size of the weights", "ratio"),
+    "singular_value": ("Greatest singular values", "singular value"),
+    "share": ("Where the time goes", "share"),
+    "memory": ("Memory", "memory"),
+    "nearest": ("Distance of samples to the nearest real image", "distance in feature space"),
+    "class_share": ("Classes of the samples", "share"),
+    "diversity": ("Diversity of the samples", "diversity"),
+    "images_per_second": ("Speed of training, without evaluation", "images per second"),
+}
+"""Title and vertical axis of charts whose names people know"""
+NAMES = {"d_real": "D(x), real", "d_fake": "D(G(z)), fake"}
+FACTORS = ("gradient_norm", "update_ratio", "singular_value", "squared_gradient", "learning_rate")
+"""Kinds that are read by factors: a logarithmic axis where they span some"""
+ALONE = ("logits/greatest", "overfitting/gap")
+"""Curves on another scale than those of their kind"""
+ALWAYS = ("d_", "logits", "overfitting", "gradient_norm", "nearest", "class_share", "images_per_second", "share")
+"""Charts that stand in the open; the others unfold"""
+
+
+def draw_quality(record: Record, better: Mapping[str, str]) -> list[Markup]:
+    """A chart of each value that was measured, with its floor."""
+    names = list(dict.fromkeys(name for entry in record.history for name in entry.values))
+    return [drawn for name in names[:MOST_CHARTS] if (drawn := draw_value(record, name, better)) is not None]
+
+
+def draw_value(record: Record, name: str, better: Mapping[str, str]) -> Markup | None:
+    """One value over training; None if it was never a finite number."""
+    points = {
+        entry.images: finite[0] for entry in record.history if (finite := finite_values([entry.values.get(name)]))
+    }
+    line = Line(name, [float(images) for images in points], list(points.values()), markers=len(points) <= 40)
+    floor = (record.floor or {}).get(name)
+    levels = [Level("floor: real images in place of samples", floor)] if finite_values([floor]) and floor else []
+    way = f"{better[name]} is better" if name in better else None
+    return chart(with_arrow(name, better), IMAGES, name, [line], levels, way, positive=True)
+
+
+def draw_losses(curves: Mapping[str, Line], equilibrium: Mapping[str, float]) -> Markup | None:
+    """The losses without penalties, and where each lies when the discriminator cannot tell real from fake."""
+    lines, levels = [], []
+    for name, curve in curves.items():
+        if not (player := re.fullmatch(r"game/loss_(\w+)", name)):
+            continue
+        kind = "generator_regularizer" if player[1] == "generator" else "regularizer"
+        penalties = [other for key, other in curves.items() if key.startswith(f"game/{kind}/")]
+        symbol = {"discriminator": "J_D, discriminator", "generator": "J_G, generator"}.get(player[1], player[1])
+        lines.append(Line(symbol, curve.x, subtract(curve, penalties)))
+        level = equilibrium.get(f"loss_{player[1]}")
+        if level is not None:
+            levels.append(Level(f"{symbol.partition(',')[0]} if D cannot tell", level))
+    note = "Without penalties. Gray: the value where fakes equal real images and D is the best it can be."
+    return chart("Losses", IMAGES, "loss", averaged(lines), levels, note if levels else "Without penalties.")
+
+
+def subtract(curve: Line, others: Iterable[Line]) -> list[float]:
+    """The curve less the others where they have a point."""
+    columns = [dict(zip(other.x, other.y, strict=True)) for other in others]
+    return [y - sum(column.get(x, 0.0) for column in columns) for x, y in zip(curve.x, curve.y, strict=True)]
+
+
+def averaged(lines: Iterable[Line]) -> list[Line]:
+    """Noisy lines as their moving means over thin ones."""
+    drawn = []
+    for line in list(lines)[:MOST_LINES]:
+        points = pool(line, MOST_POINTS)
+        if len(points.y) < NOISY:
+            drawn.append(replace(points, markers=True))
+            continue
+        drawn += [smooth(points, WINDOW), Line(line.name, points.x, points.y, faint=True)]
+    return drawn
+
+
+def draw_curves(curves: Mapping[str, Line], section: str) -> Markup:
+    """Every other curve of a section of metrics.csv, those of one kind in one chart; rarely needed ones unfold."""
+    kinds: dict[str, list[Line]] = {}
+    for name, curve in curves.items():
+        first, _, rest = name.partition("/")
+        if first == section and rest and not rest.startswith("loss_"):
+            kind = "d_" if rest in NAMES else rest if rest in ALONE else rest.rpartition("/")[0] or rest
+            kinds.setdefault(kind, []).append(rename(curve, rest))
+    shown: list[Markup] = []
+    folded: list[Markup] = []
+    for kind, lines in list(kinds.items())[:MOST_CHARTS]:
+        title, axis = TITLES.get(kind, (kind.replace("_", " ").replace("/", ", "), kind.rpartition("/")[2]))
+        drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines), positive=kind in FACTORS)
+        if drawn is not None:
+            (shown if kind in ALWAYS else folded).append(drawn)
+    more = details("More curves", element("div", *folded, class_="charts")) if folded else EMPTY
+    return join(element("div", *shown, class_="charts") if shown else None, more)
+
+
+def rename(curve: Line, rest: str) -> Line:
+    """The curve under the last part of its name, or the one that people know."""
+    last = rest.rpartition("/")[2]
+    known = SIDES if rest.startswith("logits/") else NAMES
+    return Line(known.get(last, last)[:100], curve.x, curve.y)
+
+
+def draw_histograms(histograms: list[Histogram]) -> Markup | None:
+    """D's logits on real, held-out and fake images, one evaluation at a time; None if there are none."""
+    histograms = thin([each for each in histograms if any(map(sum, each.counts.values()))], MOST_HISTOGRAMS)
+    if not histograms:
+        return None
+    frames = [{"name": f"{each.images:,}", "data": draw_histogram(each)} for each in histograms]
+    layout = {"xaxis": {"title": {"text": "logit of D"}}, "yaxis": {"title": {"text": "share per unit of logit"}}}
+    ends = histograms[:1] + histograms[1:][-1:]
+    text = " ".join(map(describe_histogram, ends))
+    last = histograms[-1]
+    middles = [(low + high) / 2 for low, high in zip(last.edges, last.edges[1:], strict=False)]
+    lines = [Line(SIDES[side], middles, counts) for side, counts in last.counts.items()]
+    figure: dict[str, Any] = {"frames": frames, "layout": layout}
+    note = "Held-out images apart from training images: D knows its images by heart. The slider goes through time."
+    title = "Logits of D"
+    return wrap(title, figure, f"{title}. {text}", tabulate(f"{title}, last", "logit", lines), note)
+
+
+def draw_histogram(histogram: Histogram) -> list[dict[str, Any]]:
+    """Steps of each side, so that its area is 1."""
+    traces = []
+    for index, (side, counts) in enumerate(histogram.counts.items()):
+        total = sum(counts)
+        widths = [high - low for low, high in zip(histogram.edges, histogram.edges[1:], strict=False)]
+        shares = [count / (total * width) if total else 0.0 for count, width in zip(counts, widths, strict=True)]
+        colour = COLOURS[("real", "held_out", "fake").index(side)]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": SIDES[side],
+                "x": [round_number(edge) for edge in histogram.edges],
+                "y": [round_number(share) for share in [*shares, shares[-1]]],
+                "line": {"color": colour, "width": 2, "shape": "hv", "dash": DASHES[index % len(DASHES)]},
+                "fill": "tozeroy" if side != "held_out" else "none",
+            }
+        )
+    return traces
+
+
+def describe_histogram(histogram: Histogram) -> str:
+    """The mean logit of each side in words."""
+    middles = [(low + high) / 2 for low, high in zip(histogram.edges, histogram.edges[1:], strict=False)]
+    means = [
+        f"{SIDES[side]} {format_number(sum(m * c for m, c in zip(middles, counts, strict=True)) / sum(counts))}"
+        for side, counts in histogram.counts.items()
+        if sum(counts)
+    ]
+    return f"Mean logit at {histogram.images:,} images: {', '.join(means)}."
+
+
+def round_number(value: float) -> float:
+    """Five significant digits: charts show no more, and files stay small."""
+    return float(f"{value:.5g}")

@@ -1,0 +1,285 @@
+"""The report of one run: report.html in its folder."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zerosum.evaluation.finding import Finding
+from zerosum.evaluation.measurement import ARROWS, Measurement, Record
+from zerosum.experiment.settings import flatten
+from zerosum.files import save_whole
+from zerosum.report.differences import find_differences_or_none
+from zerosum.report.html import EMPTY, Markup, copyable, details, element, join, table
+from zerosum.report.page import LARGEST_PAGE, Section, make_page
+from zerosum.report.pictures import FILM_BYTES, PICTURE_BYTES, Picture, read_film, read_picture
+from zerosum.report.run_charts import draw_curves, draw_histograms, draw_losses, draw_quality
+from zerosum.report.run_files import RunFiles, read_run_files
+from zerosum.report.table import BLANK, format_number
+
+NAME = "report.html"
+MOST_ROWS = 14
+"""Differences that stand in the open"""
+
+
+def write_run_report(folder: Path) -> Path:
+    """Write report.html into a run's folder; UserError if it holds no run."""
+    page = make_run_page(Path(folder))
+    path = Path(folder) / NAME
+    save_whole(path, lambda partial: partial.write_text(page, encoding="utf-8"))
+    return path
+
+
+def make_run_page(folder: Path, largest: int = LARGEST_PAGE) -> str:
+    """The page of a run, with smaller pictures, and then without a film, where it would be larger than `largest`."""
+    files = read_run_files(folder)
+    for share in (1.0, 0.4, 0.1, 0.0):
+        page = make_page(str(files.config["run"]["name"])[:200], make_head(files), make_sections(files, share))
+        if len(page) <= largest:
+            break
+    return page
+
+
+def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
+    """Every section for which the run has something; pictures have `share` of their usual bytes."""
+    parts = {
+        "What was run": show_command(files),
+        "The doctor": show_findings(None if files.record is None else files.record.findings),
+        "Samples": show_samples(files, share),
+        "Quality": show_quality(files),
+        "Losses and logits": show_game(files),
+        "Speed": draw_curves(files.curves, "speed"),
+        "Nearest training images": show_picture(files, "nearest", share),
+        "Between samples": show_picture(files, "interpolation", share),
+        "Cards": show_cards(files),
+    }
+    return [Section(title, content) for title, content in parts.items() if content]
+
+
+def make_head(files: RunFiles) -> Markup:
+    """How far the run is, and its first value in large figures."""
+    done = "finished" if files.images >= files.budget else "not finished when this was written"
+    record = files.record
+    tiles = [] if record is None else make_tiles(record, first_value(record), better_of(record))
+    return join(
+        element("p", f"{files.images:,} of {files.budget:,} real images seen, {done}.", class_="quiet"),
+        *(element("p", problem, class_="problem") for problem in files.problems),
+        element("dl", *tiles, class_="tiles") if tiles else None,
+    )
+
+
+def make_tiles(record: Record, name: str, better: Mapping[str, str]) -> list[Markup]:
+    """Best, last and floor of one value, and what the doctor found."""
+    floor = (record.floor or {}).get(name)
+    found = record.findings
+    verdict = ("not asked", "") if found is None else (str(len(found)), f"problem{'s'[: len(found) != 1]} found")
+    pairs = [
+        (f"Best {name} {ARROWS.get(better.get(name, ''), '')}", *place(record.best, name)),
+        (f"Last {name}", *place(record.last, name)),
+        *([("Floor", format_number(floor), "real images in place of samples")] if floor is not None else []),
+        ("Time", f"{format_number(record.last.minutes)} min", "until the last evaluation"),
+        ("Doctor", *verdict),
+    ]
+    return [
+        element("div", element("dt", title), element("dd", value, element("small", note)))
+        for title, value, note in pairs
+    ]
+
+
+def place(measurement: Measurement, name: str) -> tuple[str, str]:
+    """A measurement's value and when it was."""
+    value = measurement.values.get(name)
+    return BLANK if value is None else format_number(value), f"at {measurement.images:,} images"
+
+
+def first_value(record: Record) -> str:
+    """The name of the value by which the best model is chosen: the first one measured."""
+    return next(iter(record.best.values))
+
+
+def better_of(record: Record) -> dict[str, str]:
+    """The better direction of each value, as the last card says."""
+    better = record.last.card.run.get("better")
+    return {name: way for name, way in better.items() if way in ARROWS} if isinstance(better, dict) else {}
+
+
+def show_command(files: RunFiles) -> Markup:
+    """The command, machine, commit and time, and how the config differs from the defaults."""
+    overrides = [str(word) for word in (files.config.get("command") or {}).get("overrides") or []]
+    command = " ".join(["python train.py", *(shlex.quote(word) for word in overrides)])
+    code = {} if files.record is None else files.record.last.card.code
+    versions = code.get("versions") if isinstance(code.get("versions"), dict) else {}
+    facts = [
+        ("Folder", str(files.folder)),
+        ("Commit", str(code.get("git") or "unknown")),
+        *((name, value) for name, value in list(files.facts.get("machine", {}).items())[:20]),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in (versions or {}).items()) or "unknown"),
+    ]
+    return join(
+        copyable(command, "the command"),
+        element("dl", *definitions_of(facts), class_="facts"),
+        show_differences(files.config),
+    )
+
+
+def definitions_of(pairs: list[tuple[str, str]]) -> list[Markup]:
+    """Names with their values."""
+    return [element("div", element("dt", name), element("dd", value)) for name, value in pairs]
+
+
+def show_differences(config: dict[str, Any]) -> Markup:
+    """A table of the options that are not the defaults; a long one unfolds."""
+    differences = find_differences_or_none(config)
+    if differences is None:
+        return element("p", "The defaults could not be composed here, so differences from them are not shown.")
+    if not differences:
+        return element("p", "Every option has its default.")
+    rows = [list(difference) for difference in differences[:300]]
+    head = ["option", "this run", "default"]
+    if len(rows) <= MOST_ROWS:
+        return table("Differences from the defaults", head, rows)
+    first = table("Differences from the defaults", head, rows[:MOST_ROWS])
+    rest = table("Further differences", head, rows[MOST_ROWS:])
+    return join(first, details(f"{len(rows) - MOST_ROWS} more differences", rest))
+
+
+def show_findings(findings: list[Finding] | None) -> Markup:
+    """The doctor's verdict."""
+    if findings is None:
+        return element("p", "No doctor looked at this run.", class_="verdict open")
+    if not findings:
+        return element("p", "The doctor looked and found no problem.", class_="verdict")
+    return join(*map(show_finding, sorted(findings, key=lambda finding: -finding.until)))
+
+
+def show_finding(finding: Finding) -> Markup:
+    """One problem: its sentence, the numbers behind it, and what to try."""
+    evidence = ", ".join(f"{name} {format_number(value)}" for name, value in finding.evidence.items())
+    return element(
+        "div",
+        element("h3", finding.name.replace("_", " ")),
+        element("p", finding.sentence),
+        element("p", f"From {finding.since:,} to {finding.until:,} images. Evidence: {evidence}.", class_="quiet"),
+        element("p", "To try:") if finding.override else None,
+        copyable(finding.override, "the options") if finding.override else None,
+        class_="finding",
+    )
+
+
+def show_samples(files: RunFiles, share: float) -> Markup | None:
+    """Real images beside samples at the best and at the last evaluation, and the film."""
+    sheets = find_sheets(files.folder)
+    chosen = choose_sheets(sheets, files.record)
+    pictures = [(files.folder / "report" / "real.png", caption_of(files, "real", "Real images"))]
+    pictures += [(sheets[images], f"Samples at {images:,} images: {title}") for images, title in chosen.items()]
+    figures = [show_image(read(path, files, share), caption) for path, caption in pictures]
+    shown = [figure for figure in figures if figure is not None]
+    grid = element("div", *shown, class_="pictures") if shown else EMPTY
+    return join(grid, show_film(files, share)) or None
+
+
+def read(path: Path, files: RunFiles, share: float) -> Picture | None:
+    """A picture of the run's folder, in `share` of the usual bytes."""
+    return read_picture(path, files.folder, largest=round(share * PICTURE_BYTES)) if share else None
+
+
+def show_film(files: RunFiles, share: float) -> Markup | None:
+    """The film of training, which folds away."""
+    path = files.folder / "training.gif"
+    if not path.exists():
+        return None
+    film = read_film(path, files.folder, round(share * FILM_BYTES)) if share > 0.2 else None
+    if film is None:
+        return element("p", "The film, training.gif, is left out: it is damaged, or the page would be too large.")
+    figure = show_image(film, "The same seeds over training. Fold this part to stop the film.")
+    return element("details", element("summary", "Film of training"), figure, open=True, class_="film")
+
+
+def show_picture(files: RunFiles, name: str, share: float) -> Markup | None:
+    """A picture that the callback has drawn, with its caption; None if there is none."""
+    picture = read(files.folder / "report" / f"{name}.png", files, share)
+    figure = show_image(picture, caption_of(files, name, name))
+    return None if figure is None else element("div", figure, class_="wide")
+
+
+def caption_of(files: RunFiles, name: str, otherwise: str) -> str:
+    """What the callback says of a picture."""
+    return str(files.facts.get("captions", {}).get(name, otherwise))
+
+
+def show_image(picture: Picture | None, caption: str) -> Markup | None:
+    """The picture over its caption, which is its text alternative too."""
+    if picture is None:
+        return None
+    image = element("img", src=picture.source, alt=caption, width=picture.width, height=picture.height)
+    return element("figure", image, element("figcaption", caption))
+
+
+def find_sheets(folder: Path) -> dict[int, Path]:
+    """{images seen: file} of samples/, in order."""
+    found = [path for path in (folder / "samples").glob("*.png") if re.fullmatch(r"\d{1,18}", path.stem)]
+    return {int(path.stem): path for path in sorted(found, key=lambda path: int(path.stem))}
+
+
+def choose_sheets(sheets: Mapping[int, Path], record: Record | None) -> dict[int, str]:
+    """{images seen: title} of the best and the last sheet."""
+    if not sheets:
+        return {}
+    chosen = {}
+    if record is not None:
+        best = min(sheets, key=lambda images: abs(images - record.best.images))
+        chosen[best] = f"nearest to the best, of {record.best.images:,}"
+    last = max(sheets)
+    return {**chosen, last: "the best and the last" if last in chosen else "the last"}
+
+
+def show_quality(files: RunFiles) -> Markup | None:
+    """Best, last and floor of every value, and a chart of each."""
+    if files.record is None:
+        return element("p", "Nothing was measured yet.")
+    record, better = files.record, better_of(files.record)
+    columns = {"best": record.best.values, "last": record.last.values, "floor": record.floor or {}}
+    names = list(dict.fromkeys(name for values in columns.values() for name in values))
+    rows = [
+        [
+            f"{name} {ARROWS.get(better.get(name, ''), '')}".strip(),
+            *(say(values.get(name)) for values in columns.values()),
+        ]
+        for name in names
+    ]
+    when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
+    meaning = "Best: where best.ckpt was chosen. Floor: the value of real images in place of samples."
+    values = table("Best, last and floor", ["value", *columns], [*rows, when], numbers=3)
+    charts = element("div", *draw_quality(record, better), class_="charts")
+    others = {name: line for name, line in files.curves.items() if name.removeprefix("quality/") not in names}
+    return join(element("p", meaning, class_="quiet"), values, charts, draw_curves(others, "quality"))
+
+
+def say(value: float | None) -> str:
+    """A value, or a dash where there is none."""
+    return BLANK if value is None else format_number(value)
+
+
+def show_game(files: RunFiles) -> Markup | None:
+    """Losses, logits and everything else that was logged of training."""
+    open_charts = [draw_losses(files.curves, files.facts.get("equilibrium", {})), draw_histograms(files.histograms)]
+    charts = [drawn for drawn in open_charts if drawn is not None]
+    first = element("div", *charts, class_="charts") if charts else None
+    return join(first, draw_curves(files.curves, "game")) or None
+
+
+def show_cards(files: RunFiles) -> Markup | None:
+    """How the best and the last values were measured."""
+    if files.record is None:
+        return None
+    intro = element("p", "Two values may be compared if their protocols are equal.")
+    cards = {"best": files.record.best, "last": files.record.last}
+    return join(intro, *(show_card(f"Card of the {name} values", entry) for name, entry in cards.items()))
+
+
+def show_card(title: str, measurement: Measurement) -> Markup:
+    """The three parts of a card."""
+    parts = {"protocol": measurement.card.protocol, "run": measurement.card.run, "code": measurement.card.code}
+    rows = [[part, name, str(value)] for part, fields in parts.items() for name, value in flatten(fields).items()]
+    return details(title, table(None, ["part", "field", "value"], rows))
