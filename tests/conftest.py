@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 import zerosum.experiment.compose  # noqa: F401 (registers the resolvers of conf/)
 
@@ -49,7 +49,10 @@ def verb(*arguments: str, cwd: Path = ROOT, fails: bool = False) -> str:
 
 @pytest.fixture
 def composed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Compose conf/ with overrides, as train.py does; the run folder and all caches lie in tmp_path."""
+    """Compose conf/ with overrides, as train.py does; the run folder and all caches lie in tmp_path.
+
+    Only tests that name it get the callback `report`.
+    """
 
     def compose_config(*overrides: str) -> dict[str, Any]:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -59,6 +62,9 @@ def composed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             OmegaConf.update(config, "run.folder", str(tmp_path / "run"))
         if "root" in config.dataset:
             OmegaConf.update(config, "dataset.root", str(tmp_path / "data"))
+        if config.callbacks and not any("report" in override for override in overrides):
+            with open_dict(config.callbacks):
+                config.callbacks.pop("report", None)  # each would take as long as the training
         return config
 
     return compose_config

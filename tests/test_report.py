@@ -176,6 +176,7 @@ def test_a_picture_that_unfolds_is_left_out(tmp_path):
     assert len(read_page(write_run_report(folder)).all("img")) == 5
 
 
+@pytest.mark.slow
 def test_a_page_stays_small_and_says_what_it_leaves_out(tmp_path):
     folder = full_run(tmp_path / "run")
     for name in ("report/real", "report/nearest", "report/interpolation", "samples/0000001000", "samples/0000002000"):

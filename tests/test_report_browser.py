@@ -30,7 +30,7 @@ setTimeout(() => {{
 }}, 10000);
 </script>"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 
 def look(page: Path, width: int = 1280, dark: bool = False) -> tuple[dict, str]:

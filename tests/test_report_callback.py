@@ -14,6 +14,7 @@ from zerosum.sampling import interpolate
 from zerosum.training.callbacks import report
 
 SHORT = ("run.images=96", "callbacks.evaluate.every=48", "callbacks.curves.every=16")
+REPORT = "callbacks.report.folder=${run.folder}"
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -22,7 +23,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_training_is_the_same_bit_for_bit_with_and_without_it(tiny, tmp_path):
     folders = [tmp_path / "with", tmp_path / "without"]
-    for folder, left_out in zip(folders, ((), ("~callbacks.report",)), strict=True):
+    for folder, left_out in zip(folders, ((REPORT,), ("~callbacks.report",)), strict=True):
         train(OmegaConf.merge(tiny(*SHORT, *left_out), {"run": {"folder": str(folder)}}))
     one, other = map(weights, folders)
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
@@ -52,7 +53,7 @@ def test_a_report_that_cannot_be_written_is_one_warning(tiny, tmp_path, monkeypa
     monkeypatch.setattr(report, "save_png", fail)
     monkeypatch.setattr(logging.getLogger("zerosum"), "propagate", True)
     with caplog.at_level(logging.WARNING):
-        train(tiny(*SHORT))
+        train(tiny(*SHORT, REPORT))
     messages = [record.getMessage() for record in caplog.records if "report.html" in record.getMessage()]
     assert messages == ["report.html could not be written (no room); training goes on."]
     assert (tmp_path / "run" / "last.ckpt").exists()

@@ -85,6 +85,7 @@ def test_failed_trials_count_and_the_best_of_several_objectives_are_written(tmp_
     assert written["trials"] == {"complete": 3, "fail": 1}
 
 
+@pytest.mark.slow
 def test_a_search_for_nothing_is_one_sentence(tmp_path):
     options = ["-m", "hydra/sweeper=search", f"hydra.sweep.dir={tmp_path}/sweep", "gamma=0.1,1"]
     assert "error: objective is missing" in verb("train.py", *options, fails=True)

@@ -1,6 +1,7 @@
 """Update ratios and singular values, against numpy and closed forms."""
 
 import csv
+import math
 
 import numpy as np
 import pytest
@@ -28,6 +29,12 @@ def test_reading_a_spectrally_normalized_weight_leaves_its_estimate_alone():
     assert greatest_singular_value(layer) > 0
     assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
     assert layer.training and all(module.training for module in layer.modules())
+
+
+def test_weights_that_are_not_finite_have_no_singular_value():
+    layer = nn.Linear(3, 2)
+    nn.init.constant_(layer.weight, math.inf)
+    assert math.isnan(greatest_singular_value(layer))
 
 
 def test_the_update_ratio_is_that_of_all_weights_together():

@@ -1,5 +1,6 @@
 """Two players trained in turn: Algorithm 1 of Goodfellow et al. 2014, as a LightningModule."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import ClassVar, NamedTuple
@@ -94,7 +95,7 @@ class GAN(GenerativeModule):
 
     def equilibrium(self) -> dict[str, float]:
         """Both losses, without penalties, where fakes equal real images and D is optimal."""
-        return equilibrium(self.loss)
+        return equilibrium(copy.deepcopy(self.loss))  # a loss may count or average what it is given
 
     def load_raw_weights(self) -> None:
         """Sample from the generator of the last step instead of its moving average."""

@@ -1,5 +1,6 @@
 """Logs how far a step moves the weights, and how much each layer can stretch its input."""
 
+import math
 from typing import Any
 
 import torch
@@ -14,8 +15,7 @@ from zerosum.training.optimization import parameters_of
 
 
 class Weights(Callback):
-    """Logs of each optimizer `update_ratio`, and of each layer `singular_value`, after the first step and
-    every `every` images.
+    """Logs of each optimizer `update_ratio`, and of each layer `singular_value`, every `every` images and at first.
 
     The ratio is |w' - w| / |w| of all its weights in one step, the effective learning rate; the value is the greatest
     by which the layer, as a matrix (outputs, inputs), can stretch a vector.
@@ -67,11 +67,13 @@ def singular_values(module: GenerativeModule) -> dict[str, float]:
 
 
 def greatest_singular_value(layer: nn.Module) -> float:
-    """That of the weight as a matrix (outputs, everything else), as spectral norm reads it."""
+    """That of the weight as a matrix (outputs, everything else), as spectral norm reads it; NaN of weights with NaN."""
     weight = undisturbed_weight(layer)
     transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
     matrix = (weight.transpose(0, 1) if transposed else weight).flatten(1).float()
     gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+    if not gram.isfinite().all():
+        return math.nan
     return torch.linalg.eigvalsh(gram)[-1].clamp_min(0).sqrt().item()
 
 
