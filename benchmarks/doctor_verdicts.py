@@ -48,6 +48,7 @@ class Run:
     lower_is_better: bool
     floor: float | None
     settings: Settings
+    budget: int
     best: float
     last: float
 
@@ -62,11 +63,11 @@ class Run:
         for images, values in self.rows:
             history.add(images, values)
             if any(name.startswith("quality/") for name in values):
-                yield Case(history, self.metric, self.lower_is_better, self.floor, self.settings)
+                yield Case(history, self.metric, self.lower_is_better, self.floor, self.settings, self.budget)
 
     def first(self, finding: str) -> int | None:
         """Images seen when a finding is first made."""
-        return next((case.history.images for case in self.cases() if rules.RULES[finding](case) is not None), None)
+        return next((case.history.images for case in self.cases() if finding in rules.find(case)), None)
 
     def advice(self, finding: str) -> str | None:
         """What the doctor says to try when it first makes a finding."""
@@ -100,14 +101,28 @@ def read_run(folder: Path) -> Run | None:
             if name.startswith("game/learning_rate/"):
                 rates.setdefault(name.rpartition("/")[2], value)
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    settings = Settings(
-        config["loss"]["_target_"].rpartition(".")[2], tuple(config["regularizer"]), config["gamma"], rates
-    )
+    settings = settings_of(config, rates)
     values = [measurement.values[metric] for measurement in record.history]
     floor = (record.floor or {}).get(metric)
     best = record.best.values[metric]
     *_, dataset, setting, name = folder.parts
-    return Run(dataset, setting, name, rows, metric, way == "lower", floor, settings, best, values[-1])
+    return Run(
+        dataset, setting, name, rows, metric, way == "lower", floor, settings, config["run"]["images"], best, values[-1]
+    )
+
+
+def settings_of(config: dict[str, Any], rates: dict[str, float]) -> Settings:
+    """The settings of a run's config, as the doctor reads them from its module."""
+    augment = config["augment"] or {"_target_": ""}
+    return Settings(
+        loss=config["loss"]["_target_"].rpartition(".")[2],
+        regularizers={name: float(node.get("weight", 0)) for name, node in config["regularizer"].items()},
+        learning_rates=rates,
+        critic_steps=config["game"]["critic_steps"],
+        pack=config["game"]["pack"],
+        augment=augment["_target_"].rpartition(".")[2],
+        has_images="mixtures" not in config["dataset"]["_target_"],
+    )
 
 
 def read_all(outputs: Path) -> list[Run]:

@@ -13,7 +13,7 @@ from zerosum.doctor.case import Case, Settings
 from zerosum.doctor.examine import examine, merge
 from zerosum.doctor.history import MOST_POINTS, History
 from zerosum.doctor.rules import RULES
-from zerosum.errors import DivergedError, UserError
+from zerosum.errors import UserError
 from zerosum.experiment.compose import compose
 from zerosum.experiment.settings import validate
 from zerosum.experiment.train import train
@@ -57,7 +57,7 @@ VARIANTS = {
         "quality/nearest/train": [9, 5, 4, 3, 1, 0.5, 0.5, 0.5],
     },
 }
-SETTINGS = Settings("NonSaturating", (), 1.0, {"discriminator": 2e-4, "generator": 2e-4})
+SETTINGS = Settings("NonSaturating", {}, {"discriminator": 2e-4, "generator": 2e-4})
 
 
 def case_of(curves, known=SETTINGS, **changed):
@@ -125,12 +125,22 @@ def test_of_a_metric_that_should_rise_the_lost_part_counts():
     ("settings", "name", "expected"),
     [
         (SETTINGS, "discriminator_too_strong", "regularizer=r1"),
-        (Settings("Hinge", ("r1",), 0.5, {}), "discriminator_too_strong", "gamma=5"),
-        (Settings("Wasserstein", (), 1.0, {}), "explosion", "regularizer=gradient_penalty"),
-        (Settings("Minimax", ("r1",), 1.0, {}), "vanishing_gradient", "loss=nonsat gamma=10"),
-        (Settings("Hinge", ("r1",), 1.0, {}), "collapse", "loss=relativistic regularizer=r1_r2"),
+        (Settings("Hinge", {"r1": 0.5}), "discriminator_too_strong", "gamma=5"),
+        (Settings("Wasserstein"), "explosion", "regularizer=gradient_penalty"),
+        (Settings("Minimax", {"r1": 1.0}), "vanishing_gradient", "loss=nonsat gamma=10"),
+        (Settings("Hinge", {"r1": 1.0}), "collapse", "loss=relativistic regularizer=r1_r2"),
+        (Settings("Hinge", {"r1": 0.0}), "discriminator_too_strong", "gamma=1"),
         (
-            Settings("Hinge", (), 1.0, {"discriminator": 0.5, "generator": 0.5}),
+            Settings("Wasserstein", {"gradient_penalty": 10.0}),
+            "explosion",
+            "regularizer.gradient_penalty.weight=100",
+        ),
+        (Settings("Relativistic", {"r1": 1.0, "r2": 1.0}), "collapse", "game.pack=2"),
+        (Settings("Wasserstein", {"clip": 0.0}, {}, critic_steps=5), "discriminator_too_weak", "game.critic_steps=10"),
+        (Settings(augment="DiffAugment"), "memorization", "augment=ada"),
+        (Settings(has_images=False), "memorization", "regularizer=r1"),
+        (
+            Settings("Hinge", {}, {"discriminator": 0.5, "generator": 0.5}),
             "learning_rate_too_high",
             "optimizer.discriminator.lr=0.005 optimizer.generator.lr=0.005",
         ),
@@ -139,6 +149,25 @@ def test_of_a_metric_that_should_rise_the_lost_part_counts():
 def test_advice_fits_the_run(settings, name, expected):
     (finding,) = examine(case_of(HEALTHY | SICK[name], settings))
     assert finding.override == expected
+
+
+def test_samples_that_spread_have_not_collapsed_and_a_run_that_has_hardly_begun_is_left_in_peace():
+    """The stock digits recipe, measured every 1,000 of 150,000 images."""
+    begins = {"quality/diversity": [0.0001, 0.003, 0.018, 0.072, 0.09], "quality/fid": [2983, 2980, 2738, 2302, 1932]}
+    assert examine(case_of(begins)) == []
+    still = {"quality/diversity": [0.0001, 0.003, 0.003, 0.003, 0.003]}
+    assert [finding.name for finding in examine(case_of(still))] == ["collapse"]
+    assert examine(case_of(still, budget=150_000)) == []
+
+
+def test_the_best_that_is_the_untrained_model_is_no_budget_to_stop_at():
+    assert examine(case_of({"quality/fid": [10, 20, 20, 20, 20, 20]})) == []
+
+
+def test_a_learning_rate_that_is_too_high_is_told_alone():
+    """It may explain the rest, whose advice cannot help before."""
+    curves = SICK["learning_rate_too_high"] | SICK["explosion"] | SICK["collapse"]
+    assert [finding.name for finding in examine(case_of(HEALTHY | curves))] == ["learning_rate_too_high"]
 
 
 def test_findings_that_end_stay_with_their_times():
@@ -174,9 +203,11 @@ def test_a_sick_run_says_so_in_the_log_and_in_metrics_json(composed, tmp_path, c
     assert "learning_rate_too_high" in verdict
 
 
-def test_a_named_finding_ends_training(composed, tmp_path):
-    with pytest.raises(DivergedError, match=r"as callbacks.doctor.stop asks: one step moves the weights"):
-        train(composed(*FAST, *EACH, *WILD, "callbacks.doctor.stop=[learning_rate_too_high]"))
+def test_a_named_finding_ends_training_without_a_rollback(composed, tmp_path, caplog):
+    options = ("callbacks.doctor.stop=[learning_rate_too_high]", "training.on_nan=rollback")
+    with pytest.raises(UserError, match=r"as callbacks.doctor.stop asks: one step moves the weights"):
+        train(composed(*FAST, *EACH, *WILD, *options))
+    assert "Going back" not in caplog.text
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
 
 

@@ -35,6 +35,8 @@ def test_weights_that_are_not_finite_have_no_singular_value():
     layer = nn.Linear(3, 2)
     nn.init.constant_(layer.weight, math.inf)
     assert math.isnan(greatest_singular_value(layer))
+    nn.init.constant_(layer.weight, 1e30)
+    assert greatest_singular_value(layer) == pytest.approx(1e30 * math.sqrt(6), rel=1e-5)
 
 
 def test_the_update_ratio_is_that_of_all_weights_together():

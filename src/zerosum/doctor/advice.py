@@ -8,8 +8,8 @@ from zerosum.doctor.rules import Evidence
 SENTENCES = {
     "discriminator_too_strong": "D ranks a real image above a fake one in {separation:.1%} of pairs, and the samples"
     " hardly get better",
-    "discriminator_too_weak": "D tells real from fake no better than chance ({separation:.0%} of pairs) although the"
-    " samples are still bad, so G learns nothing true from it",
+    "discriminator_too_weak": "D ranks a real image above a fake one in only {separation:.0%} of pairs (50% is chance)"
+    " although the samples are still bad, so G learns nothing true from it",
     "vanishing_gradient": "G's gradient is {share:.1%} of the greatest so far and D is right about {separation:.1%} of"
     " pairs: G gets almost no signal",
     "collapse": "the samples vary {diversity:.1%} as much as the data: G makes nearly the same sample from every z",
@@ -19,7 +19,7 @@ SENTENCES = {
     "copies": "{nearer_to_train:.0%} of the samples are nearer to a training image than to a held-out one (50% would be"
     " chance): G copies its training images",
     "oscillation": "{metric} goes up and down by large steps and turned {turns:.0f} times in the last 5 changes",
-    "explosion": "D's logits reach {logits:,.0f}: nothing bounds them",
+    "explosion": "D's logits reach {logits:,.0f}; a few units are usual",
     "learning_rate_too_high": "one step moves the weights of the {player} by {ratio:.0%} of their norm; 0.1% to 2% is"
     " usual",
     "rising": "{metric} is {last:.4g} and was {best:.4g} at {best_images:,.0f} images: it has got worse since",
@@ -52,10 +52,15 @@ def suggest(name: str, case: Case, evidence: Evidence) -> str:
 
 
 def hold_discriminator(settings: Settings) -> str:
-    """A zero-centred gradient penalty, or more of it."""
-    if "r1" in settings.regularizers:
-        return f"gamma={10 * settings.gamma:g}"
-    return "regularizer=gradient_penalty" if settings.loss == "Wasserstein" else "regularizer=r1"
+    """A zero-centred penalty, a Lipschitz penalty for Wasserstein, or ten times the weight of what there is."""
+    weights = settings.regularizers
+    if "r1" in weights:
+        return f"gamma={10 * weights['r1'] or 1:g}"
+    if settings.loss != "Wasserstein":
+        return "regularizer=r1"
+    if "gradient_penalty" in weights:
+        return f"regularizer.gradient_penalty.weight={10 * weights['gradient_penalty'] or 10:g}"
+    return "regularizer=gradient_penalty"
 
 
 def lower_rates(settings: Settings, factor: float) -> str:
@@ -80,7 +85,7 @@ def balance_rates(settings: Settings) -> str:
 
 def strengthen_discriminator(case: Case, evidence: Evidence) -> str:
     """Let D learn as fast as G, or more often."""
-    return balance_rates(case.settings) or "game.critic_steps=2"
+    return balance_rates(case.settings) or f"game.critic_steps={2 * case.settings.critic_steps}"
 
 
 def weaken_discriminator(case: Case, evidence: Evidence) -> str:
@@ -95,10 +100,20 @@ def cure_vanishing(case: Case, evidence: Evidence) -> str:
 
 
 def cure_collapse(case: Case, evidence: Evidence) -> str:
-    """Balanced rates and a penalized D, then the relativistic loss with both penalties (Huang et al. 2024, R3GAN)."""
-    if "r1" not in case.settings.regularizers:
+    """Penalize D; then the relativistic loss with both penalties (R3GAN); then show D more samples at once (PacGAN)."""
+    settings = case.settings
+    if "r1" not in settings.regularizers:
         return weaken_discriminator(case, evidence)
-    return f"loss=relativistic regularizer=r1_r2 {balance_rates(case.settings)}".strip()
+    is_relativistic = settings.loss == "Relativistic" and "r2" in settings.regularizers
+    cure = f"game.pack={2 * settings.pack}" if is_relativistic else "loss=relativistic regularizer=r1_r2"
+    return f"{cure} {balance_rates(settings)}".strip()
+
+
+def cure_memorization(case: Case, evidence: Evidence) -> str:
+    """Show D changed images (DiffAugment, then ADA); points have no such changes."""
+    if not case.settings.has_images or case.settings.augment == "ADA":
+        return hold_discriminator(case.settings)
+    return "augment=ada" if case.settings.augment else "augment=diffaugment"
 
 
 def cure_oscillation(case: Case, evidence: Evidence) -> str:
@@ -118,7 +133,7 @@ ADVICE: dict[str, Advice] = {
     "discriminator_too_weak": strengthen_discriminator,
     "vanishing_gradient": cure_vanishing,
     "collapse": cure_collapse,
-    "memorization": lambda case, evidence: "augment=diffaugment",
+    "memorization": cure_memorization,
     "oscillation": cure_oscillation,
     "explosion": lambda case, evidence: hold_discriminator(case.settings),
     "learning_rate_too_high": lambda case, evidence: lower_rates(case.settings, 100),

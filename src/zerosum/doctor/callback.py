@@ -6,15 +6,18 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
+from zerosum.data.dataset import Dataset
+from zerosum.data.images import ImageDataset
 from zerosum.doctor.case import Case, Settings
 from zerosum.doctor.examine import examine, merge
 from zerosum.doctor.history import History
 from zerosum.doctor.rules import RULES
-from zerosum.errors import DivergedError, UserError, did_you_mean
+from zerosum.errors import UserError, did_you_mean
 from zerosum.evaluation.finding import Finding
 from zerosum.gan.gan import GAN
 from zerosum.training.callbacks.curves import optimizers_of
 from zerosum.training.callbacks.evaluate import Evaluate, evaluation_of
+from zerosum.training.callbacks.schedule import budget_of, data_of
 from zerosum.training.logs import in_section, log_alert, log_values
 from zerosum.training.module import GenerativeModule
 
@@ -45,7 +48,8 @@ class Doctor(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         """Let the record of a resumed run have the findings of its first part."""
-        self.settings = settings_of(pl_module)
+        self.settings = settings_of(pl_module, data_of(trainer).dataset)
+        self.budget = budget_of(trainer)
         self.is_due = False  # of an untrained model there is nothing to say
         self.record(evaluation_of(trainer))
 
@@ -86,21 +90,21 @@ class Doctor(Callback):
                 evaluate.write()
 
     def end_if_asked(self, trainer: Trainer, found: list[Finding]) -> None:
-        """DivergedError at a finding that should end training, in all processes."""
+        """UserError at a finding that should end training, in all processes; nothing is rolled back."""
         reasons = [finding.sentence for finding in found if finding.name in self.stop]
         reasons = trainer.strategy.broadcast(reasons) if self.stop else []
         if reasons:
-            raise DivergedError(
+            raise UserError(
                 f"training ended at {self.history.images:,} images, as callbacks.doctor.stop asks: {reasons[0]}"
             )
 
     def case(self, evaluate: Evaluate | None) -> Case:
         """What is known of the run."""
         if evaluate is None:
-            return Case(self.history, settings=self.settings)
+            return Case(self.history, settings=self.settings, budget=self.budget)
         metric, way = next(iter(evaluate.protocol.better.items()))
         floor = (evaluate.floor or {}).get(metric)
-        return Case(self.history, metric, way == "lower", floor, self.settings)
+        return Case(self.history, metric, way == "lower", floor, self.settings, self.budget)
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history.to_dict(), "findings": [finding.to_dict() for finding in self.findings]}
@@ -110,11 +114,18 @@ class Doctor(Callback):
         self.findings = [Finding.from_dict(node) for node in state_dict["findings"]]
 
 
-def settings_of(module: GenerativeModule) -> Settings:
+def settings_of(module: GenerativeModule, dataset: Dataset) -> Settings:
     """The settings that advice depends on."""
     rates = {name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in optimizers_of(module).items()}
+    has_images = isinstance(dataset, ImageDataset)
     if not isinstance(module, GAN):
-        return Settings(learning_rates=rates)
-    regularizers = tuple(type(term).__name__.lower() for term in module.regularizers.values())
-    weights = [float(term.weight) for term in module.regularizers.values()]  # type: ignore[arg-type]
-    return Settings(type(module.loss).__name__, regularizers, max(weights, default=1.0), rates)
+        return Settings(learning_rates=rates, has_images=has_images)
+    return Settings(
+        loss=type(module.loss).__name__,
+        regularizers={name: float(term.weight) for name, term in module.regularizers.items()},  # type: ignore[arg-type]
+        learning_rates=rates,
+        critic_steps=module.game.critic_steps,
+        pack=module.game.pack,
+        augment="" if module.augment is None else type(module.augment).__name__,
+        has_images=has_images,
+    )

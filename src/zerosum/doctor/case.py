@@ -11,10 +11,16 @@ class Settings:
 
     loss: str = ""
     """Name of the class"""
-    regularizers: tuple[str, ...] = ()
-    gamma: float = 1.0
+    regularizers: dict[str, float] = field(default_factory=dict)
+    """Weights by name"""
     learning_rates: dict[str, float] = field(default_factory=dict)
     """At the start, by optimizer"""
+    critic_steps: int = 1
+    pack: int = 1
+    augment: str = ""
+    """Name of the class; empty without"""
+    has_images: bool = True
+    """Not points"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Case:
     floor: float | None = None
     """That value of real data in place of the samples"""
     settings: Settings = Settings()
+    budget: int = 0
+    """Images of the whole run"""
 
     @property
     def quality(self) -> list[Point]:

@@ -4,17 +4,16 @@ from dataclasses import replace
 
 from zerosum.doctor.advice import format_sentence, suggest
 from zerosum.doctor.case import Case
-from zerosum.doctor.rules import RULES
+from zerosum.doctor.rules import find
 from zerosum.evaluation.finding import Finding
 
 
 def examine(case: Case) -> list[Finding]:
     """What holds of the run now."""
     images = case.history.images
-    evidence = {name: found for name, rule in RULES.items() if (found := rule(case)) is not None}
     return [
         Finding(name, format_sentence(name, case, found), suggest(name, case, found), found, images, images)
-        for name, found in evidence.items()
+        for name, found in find(case).items()
     ]
 
 

@@ -28,6 +28,8 @@ VANISHED = 0.02
 """Of the greatest gradient so far"""
 UNIFORM = 0.1
 """Diversity over the data's"""
+GROWTH = 1.5
+"""Times its value two measurements ago: samples that spread this fast have not collapsed, they begin"""
 MOST_MISSING = 2
 """Classes"""
 BY_HEART = 0.6
@@ -91,8 +93,9 @@ def vanishing_gradient(case: Case) -> Evidence | None:
 def collapse(case: Case) -> Evidence | None:
     """The samples are nearly one, or whole classes are missing."""
     diversity = case.history.last("quality/diversity", LAST + 1)[1:]  # that of the untrained model says nothing
+    is_growing = bool(diversity) and diversity[-1] > GROWTH * diversity[0]
     missing = case.history.last("quality/classes_missing", LAST + 1)[1:]
-    if diversity and max(diversity) < UNIFORM:
+    if diversity and max(diversity) < UNIFORM and not is_growing:
         return {"diversity": diversity[-1]}
     if missing and min(missing) >= MOST_MISSING:
         return {"classes_missing": missing[-1]}
@@ -152,7 +155,11 @@ def rising(case: Case) -> Evidence | None:
         return None
     values, sign = [value for _, value in points], 1 if case.lower_is_better else -1
     best = min(range(len(values)), key=lambda index: sign * values[index])
-    if points[-1][0] - points[best][0] < LONG_AFTER * points[-1][0] or not all(is_worse(case, best, values)):
+    if (
+        not best
+        or points[-1][0] - points[best][0] < LONG_AFTER * points[-1][0]
+        or not all(is_worse(case, best, values))
+    ):
         return None
     return {"best": values[best], "best_images": float(points[best][0]), "last": values[-1]}
 
@@ -171,11 +178,26 @@ def batch_leak(case: Case) -> Evidence | None:
     return {"batch_leak": leaks[-1]} if leaks and min(leaks) > LEAK else None
 
 
+PATIENCE = 0.1
+"""Of the budget, before which a game that has hardly begun may look like these"""
+OF_BEGINNINGS = ("discriminator_too_strong", "discriminator_too_weak", "vanishing_gradient", "collapse")
+
 RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
-        *(discriminator_too_strong, discriminator_too_weak, vanishing_gradient, collapse, memorization),
-        *(oscillation, explosion, learning_rate_too_high, rising, batch_leak),
+        *(learning_rate_too_high, discriminator_too_strong, discriminator_too_weak, vanishing_gradient, collapse),
+        *(memorization, oscillation, explosion, rising, batch_leak),
     )
 }
 """Every finding by its name"""
+
+CAUSED_BY_RATE = (*OF_BEGINNINGS, "oscillation", "explosion", "rising")
+"""Findings that are not made beside learning_rate_too_high, which may explain each of them"""
+
+
+def find(case: Case) -> dict[str, Evidence]:
+    """Every finding that holds now, with its numbers."""
+    is_early = case.history.images < PATIENCE * case.budget
+    found = {name: rule(case) for name, rule in RULES.items() if not (is_early and name in OF_BEGINNINGS)}
+    hidden = CAUSED_BY_RATE if found["learning_rate_too_high"] else ()
+    return {name: evidence for name, evidence in found.items() if evidence is not None and name not in hidden}

@@ -15,6 +15,8 @@ MOST_CLASSES = 20
 """The shares of more classes would be too many curves"""
 MISSING = 0.1
 """A class is missing if the samples have less than a tenth of its share in the data"""
+FEWEST_A_MODE = 20
+"""Samples near a mode for each mode there is: shares of fewer say nothing"""
 MOST_COMPARED = 2_000
 """Samples, and images of each split, whose nearest neighbours are sought"""
 
@@ -79,7 +81,10 @@ def diagnose_points(dataset: GaussianMixture, samples: Tensor) -> dict[str, floa
     points, _ = dataset.sample(len(samples), generator(0, "compared"))
     values = compare_diversity(samples, points)
     names = [str(index) for index in range(len(dataset.means))]
-    return values | compare_classes(modes_of(dataset, samples), modes_of(dataset, points), names)
+    near = modes_of(dataset, samples)
+    if len(near) < FEWEST_A_MODE * len(names):
+        return values
+    return values | compare_classes(near, modes_of(dataset, points), names)
 
 
 def modes_of(dataset: GaussianMixture, points: Tensor) -> Tensor:

@@ -71,10 +71,12 @@ def greatest_singular_value(layer: nn.Module) -> float:
     weight = undisturbed_weight(layer)
     transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
     matrix = (weight.transpose(0, 1) if transposed else weight).flatten(1).float()
+    scale = matrix.abs().max().clamp_min(1e-30)
+    matrix = matrix / scale  # squares of very large weights would be infinite
     gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
     if not gram.isfinite().all():
         return math.nan
-    return torch.linalg.eigvalsh(gram)[-1].clamp_min(0).sqrt().item()
+    return (scale * torch.linalg.eigvalsh(gram)[-1].clamp_min(0).sqrt()).item()
 
 
 def undisturbed_weight(layer: nn.Module) -> Tensor:
