@@ -127,8 +127,11 @@ def test_histograms_have_area_one_and_a_frame_for_each_time(tmp_path):
 
 DAMAGE = {
     "metrics.json": ["", "[]", "{", '{"history": []}'],
-    "metrics.csv": ["", "a,b\n", "images,x\n1,<b>\n", "\x00\xff"],
-    "logit_histograms.json": ["", "5", '[{"images": 1}]', '[{"images": 1, "edges": [0, NaN], "real": [1]}]'],
+    "metrics.csv": ["", "a,b\n", "images,x\n1,<b>\n", "\x00\xff", ROWS + "garbage\n3000,1,1,1\n"],
+    "logit_histograms.json": [
+        "", "5", '[{"images": 1}]', '[{"images": 1, "edges": [0, NaN], "real": [1]}]',
+        '[{"images": 1, "edges": [0, 1e-320, 2e-320], "real": [1, 2], "fake": [1, 2]}]',
+    ],
     "report/facts.json": ["", "[]", '{"machine": 5}', '{"equilibrium": {"loss": "x"}}', '{"captions": {"real": []}}'],
     "training.gif": ["", "GIF89a", "<svg onload=alert(1)>"],
     "report/real.png": ["", "<script>alert(1)</script>"],
@@ -142,8 +145,20 @@ def test_a_damaged_or_missing_file_leaves_its_part_out(name, tmp_path):
         (folder / name).write_text(text, encoding="latin-1")
         page = read_page(write_run_report(folder))
         assert page.problems == [] and "alert" not in page.text and "my run" in page.text
+        named = [text for text in page.texts if text.startswith((f"{name} cannot be read", f"{name} is damaged"))]
+        assert len(named) == name.endswith((".json", ".csv")), text
     (folder / name).unlink()
     assert read_page(write_run_report(folder)).problems == []
+
+
+@pytest.mark.parametrize("images", [".inf", ".nan", "-.inf"])
+def test_a_budget_that_is_no_number_of_images_is_named_and_the_rest_written(images, tmp_path):
+    folder = full_run(tmp_path / "run")
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("images: 2000", f"images: {images}"))
+    page = read_page(write_run_report(folder))
+    assert "config.yaml does not say how many images" in page.text and len(page.all("img")) == 6
+    assert "2,000 real images seen." in page.texts
 
 
 def test_a_run_that_has_only_begun_has_a_page(tmp_path):

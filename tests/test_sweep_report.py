@@ -7,10 +7,13 @@ from fake_runs import fake_run
 from pages import read_page
 from PIL import Image
 
+from zerosum.commands.report import write_report
 from zerosum.commands.sweeps import SweepTable, note_failure
+from zerosum.report import run_report
 from zerosum.report.failures import find_reason
 from zerosum.report.measured_runs import read_run
 from zerosum.report.parallel import numeric_options
+from zerosum.report.run_report import write_run_report
 from zerosum.report.sweep_report import write_sweep_report
 from zerosum.training.lock import hold, is_held
 
@@ -76,6 +79,18 @@ def test_failed_jobs_are_listed_with_their_last_error_and_running_ones_are_not(t
     for words in (f"loss {EVIL} is NaN", "RuntimeError: shapes differ", "its logs give no reason", "is damaged"):
         assert words in page.text, words
     assert "1 running, 4 failed" in page.text and "4_running" not in page.text
+
+
+def test_a_job_whose_report_fails_leaves_the_others_theirs(tmp_path, monkeypatch, capsys):
+    def write(folder):
+        if folder.name == "0_job":
+            raise ArithmeticError("damage of a new kind")
+        return write_run_report(folder)
+
+    monkeypatch.setattr(run_report, "write_run_report", write)
+    assert write_report(sweep(tmp_path)) == tmp_path / "report.html"
+    assert "0_job: its report could not be written (ArithmeticError: damage" in capsys.readouterr().out
+    assert [(tmp_path / f"{job}_job" / "report.html").stat().st_size > 0 for job in range(3)] == [False, True, True]
 
 
 def test_a_strangers_names_are_text(tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zerosum.commands.messages import command
-from zerosum.errors import UserError, printable
+from zerosum.errors import UserError, one_line, printable
 
 
 @command
@@ -35,6 +35,9 @@ def write_report(folder: Path) -> Path:
                 write_run_report(run)
             except UserError as error:
                 print(error)
+            except Exception as error:  # whatever one job's damage raises, the others have their reports
+                reason = printable(f"{type(error).__name__}: {one_line(error)}")
+                print(f"{printable(str(run))}: its report could not be written ({reason}); train the run again")
     return write_sweep_report(folder)
 
 

@@ -156,7 +156,7 @@ def draw_histogram(histogram: Histogram) -> list[dict[str, Any]]:
     for index, (side, counts) in enumerate(histogram.counts.items()):
         total = sum(counts)
         widths = [high - low for low, high in zip(histogram.edges, histogram.edges[1:], strict=False)]
-        shares = [count / (total * width) if total else 0.0 for count, width in zip(counts, widths, strict=True)]
+        shares = [count / total / width if total else 0.0 for count, width in zip(counts, widths, strict=True)]
         colour = COLOURS[("real", "held_out", "fake").index(side)]
         traces.append(
             {

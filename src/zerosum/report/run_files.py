@@ -19,6 +19,8 @@ LARGEST_JSON = 2**24
 LARGEST_LOG = 2**16
 """Bytes at the end of console.log that are read"""
 MOST_BINS = 400
+NARROWEST_BIN = 1 / LARGEST_NUMBER
+"""Of a histogram: a share per unit of logit in a narrower bin overflows the chart's axes"""
 MOST_HISTOGRAMS = 100
 """Drawn of a run; others are left out evenly"""
 
@@ -51,9 +53,10 @@ class RunFiles:
         return max([0 if self.record is None else self.record.last.images, *ends])
 
     @property
-    def budget(self) -> int:
-        """Images that the run was asked for."""
-        return int(self.config["run"]["images"])
+    def budget(self) -> int | None:
+        """Images that the run was asked for; None if its config gives no such number."""
+        images = self.config["run"]["images"]
+        return int(images) if abs(images) < LARGEST_NUMBER else None
 
 
 def read_run_files(folder: Path) -> RunFiles:
@@ -65,6 +68,8 @@ def read_run_files(folder: Path) -> RunFiles:
     except BROKEN as error:
         raise UserError(f"{folder / 'config.yaml'} is damaged ({one_line(error)}): choose another run") from error
     problems: list[str] = []
+    if not abs(config["run"]["images"]) < LARGEST_NUMBER:  # NaN is not less either
+        problems.append("config.yaml does not say how many images were asked for: its run.images is no such number.")
 
     def attempt(name: str, read: Any, missing: Any) -> Any:
         path = folder / name
@@ -78,11 +83,15 @@ def read_run_files(folder: Path) -> RunFiles:
             problems.append(f"{name} cannot be read ({one_line(error)}) and is left out.")
             return missing
 
+    record = attempt("metrics.json", read_checked_record, None)
+    curves, damaged = attempt("metrics.csv", read_curves, ({}, 0))
+    if damaged:
+        problems.append(f"metrics.csv is damaged: {damaged:,} of its lines cannot be read and are left out.")
     return RunFiles(
         folder,
         config,
-        attempt("metrics.json", read_checked_record, None),
-        attempt("metrics.csv", read_curves, {}),
+        record,
+        curves,
         attempt("logit_histograms.json", read_histograms, []),
         attempt("report/facts.json", read_facts, {}),
         problems,
@@ -103,16 +112,16 @@ def read_text(path: Path, largest: int) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def read_curves(path: Path) -> dict[str, Line]:
-    """{column: curve} of a metrics.csv, as far as its numbers are finite."""
-    columns, rows, _ = parse_rows(read_text(path, LARGEST_CSV))
+def read_curves(path: Path) -> tuple[dict[str, Line], int]:
+    """{column: curve} of a metrics.csv, as far as its numbers are finite, and how many of its lines are damaged."""
+    columns, rows, damaged = parse_rows(read_text(path, LARGEST_CSV))
     curves = {}
     for name in columns[1:]:
         points = [(float(row["images"]), float(row[name])) for row in rows if row[name]]
         points = [point for point in points if abs(point[1]) < LARGEST_NUMBER]
         if points:
             curves[name] = Line(name, [x for x, _ in points], [y for _, y in points])
-    return curves
+    return curves, damaged
 
 
 def read_histograms(path: Path) -> list[Histogram]:
@@ -130,8 +139,8 @@ def read_histogram(node: Any) -> Histogram:
     counts = {name: check_floats(values) for name, values in sides.items()}
     if not 2 <= len(edges) <= MOST_BINS + 1 or any(len(values) != len(edges) - 1 for values in counts.values()):
         raise ValueError(f"a histogram has n + 1 edges and n counts, n at most {MOST_BINS}")
-    if any(low >= high for low, high in pairwise(edges)):
-        raise ValueError("the edges of a histogram rise")
+    if any(high - low < NARROWEST_BIN for low, high in pairwise(edges)):
+        raise ValueError(f"the edges of a histogram rise by {NARROWEST_BIN:g} or more")
     if type(node["images"]) is not int or any(value < 0 for values in counts.values() for value in values):
         raise ValueError("a histogram has counts and a number of images")
     return Histogram(node["images"], edges, counts)

@@ -59,14 +59,21 @@ def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
 
 def make_head(files: RunFiles) -> Markup:
     """How far the run is, and its first value in large figures."""
-    done = "finished" if files.images >= files.budget else "not finished when this was written"
     record = files.record
     tiles = [] if record is None else make_tiles(record, first_value(record), better_of(record))
     return join(
-        element("p", f"{files.images:,} of {files.budget:,} real images seen, {done}.", class_="quiet"),
+        element("p", say_progress(files.images, files.budget), class_="quiet"),
         *(element("p", problem, class_="problem") for problem in files.problems),
         element("dl", *tiles, class_="tiles") if tiles else None,
     )
+
+
+def say_progress(images: int, budget: int | None) -> str:
+    """How far the run is."""
+    if budget is None:
+        return f"{images:,} real images seen."
+    done = "finished" if images >= budget else "not finished when this was written"
+    return f"{images:,} of {budget:,} real images seen, {done}."
 
 
 def make_tiles(record: Record, name: str, better: Mapping[str, str]) -> list[Markup]:
