@@ -191,6 +191,19 @@ def test_a_picture_that_unfolds_is_left_out(tmp_path):
     assert len(read_page(write_run_report(folder)).all("img")) == 5
 
 
+def test_charts_of_many_columns_get_fewer_points_or_are_left_out_and_named(tmp_path):
+    folder = fake_run(tmp_path / "run", typed=("é" * 100_000,))  # of two bytes each
+    names = [f"game/{kind}/{column}" for kind in "abcd" for column in range(16)] + [f"game/k{n}" for n in range(40)]
+    rows = [f"{step}," + ",".join(str(math.sin(step * column)) for column in range(104)) for step in range(1, 401)]
+    (folder / "metrics.csv").write_text("\n".join([",".join(["images", *names]), *rows, ""]))
+    whole = make_run_page(folder)
+    assert "2 more lines are left out" in whole and "4 more charts are left out: game/k36, game/k37" in whole
+    page = make_run_page(folder, largest=len(whole.encode()) - 100_000)
+    assert len(page.encode()) <= len(whole.encode()) - 100_000 and page.count("<figure") == whole.count("<figure")
+    bare = make_run_page(folder, largest=len(make_run_page(folder, largest=0).encode()))
+    assert bare.count("Charts are left out: the page would be too large") == 2 and "<figure" not in bare
+
+
 @pytest.mark.slow
 def test_a_page_stays_small_and_says_what_it_leaves_out(tmp_path):
     folder = full_run(tmp_path / "run")

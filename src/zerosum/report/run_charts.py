@@ -14,7 +14,7 @@ from zerosum.report.table import finite_values, format_number
 
 IMAGES = "real images seen"
 MOST_POINTS = 600
-"""Of a curve"""
+"""Of a curve; of a share of it where the page would be too large"""
 WINDOW = 4
 """Points on either side that a thick line averages over"""
 NOISY = 24
@@ -53,25 +53,33 @@ ALWAYS = ("d_", "logits", "overfitting", "gradient_norm", "nearest", "class_shar
 """Charts that stand in the open; the others unfold"""
 
 
-def draw_quality(record: Record, better: Mapping[str, str]) -> list[Markup]:
+def draw_quality(record: Record, better: Mapping[str, str], share: float = 1.0) -> list[Markup]:
     """A chart of each value that was measured, with its floor."""
     names = list(dict.fromkeys(name for entry in record.history for name in entry.values))
-    return [drawn for name in names[:MOST_CHARTS] if (drawn := draw_value(record, name, better)) is not None]
+    charts = [draw_value(record, name, better, share) for name in names[:MOST_CHARTS]]
+    return [drawn for drawn in (*charts, name_left_out(names[MOST_CHARTS:])) if drawn is not None]
 
 
-def draw_value(record: Record, name: str, better: Mapping[str, str]) -> Markup | None:
+def draw_value(record: Record, name: str, better: Mapping[str, str], share: float = 1.0) -> Markup | None:
     """One value over training; None if it was never a finite number."""
     points = {
         entry.images: finite[0] for entry in record.history if (finite := finite_values([entry.values.get(name)]))
     }
-    line = Line(name, [float(images) for images in points], list(points.values()), markers=len(points) <= 40)
+    chosen = thin(list(points), count_points(share))
+    line = Line(name, [float(images) for images in chosen], [points[images] for images in chosen])
+    line = replace(line, markers=len(chosen) <= 40)
     floor = (record.floor or {}).get(name)
     levels = [Level("floor: real images in place of samples", floor)] if finite_values([floor]) and floor else []
     way = f"{better[name]} is better" if name in better else None
     return chart(with_arrow(name, better), IMAGES, name, [line], levels, way, positive=True)
 
 
-def draw_losses(curves: Mapping[str, Line], equilibrium: Mapping[str, float]) -> Markup | None:
+def count_points(share: float) -> int:
+    """How many points a curve may have in a page with `share` of its usual size."""
+    return max(2, round(share * MOST_POINTS))
+
+
+def draw_losses(curves: Mapping[str, Line], equilibrium: Mapping[str, float], share: float = 1.0) -> Markup | None:
     """The losses without penalties, and where each lies when the discriminator cannot tell real from fake."""
     lines, levels = [], []
     for name, curve in curves.items():
@@ -85,7 +93,7 @@ def draw_losses(curves: Mapping[str, Line], equilibrium: Mapping[str, float]) ->
         if level is not None:
             levels.append(Level(f"{symbol.partition(',')[0]} if D cannot tell", level))
     note = "Without penalties. Gray: the value where fakes equal real images and D is the best it can be."
-    return chart("Losses", IMAGES, "loss", averaged(lines), levels, note if levels else "Without penalties.")
+    return chart("Losses", IMAGES, "loss", averaged(lines, share), levels, note if levels else "Without penalties.")
 
 
 def subtract(curve: Line, others: Iterable[Line]) -> list[float]:
@@ -94,19 +102,19 @@ def subtract(curve: Line, others: Iterable[Line]) -> list[float]:
     return [y - sum(column.get(x, 0.0) for column in columns) for x, y in zip(curve.x, curve.y, strict=True)]
 
 
-def averaged(lines: Iterable[Line]) -> list[Line]:
+def averaged(lines: Iterable[Line], share: float = 1.0) -> list[Line]:
     """Noisy lines as their moving means over thin ones."""
     drawn = []
     for line in list(lines)[:MOST_LINES]:
-        points = pool(line, MOST_POINTS)
+        points = pool(line, count_points(share))
         if len(points.y) < NOISY:
             drawn.append(replace(points, markers=True))
             continue
         drawn += [smooth(points, WINDOW), Line(line.name, points.x, points.y, faint=True)]
-    return drawn
+    return [replace(line, y=[round_number(value) for value in line.y]) for line in drawn]
 
 
-def draw_curves(curves: Mapping[str, Line], section: str) -> Markup:
+def draw_curves(curves: Mapping[str, Line], section: str, share: float = 1.0) -> Markup:
     """Every other curve of a section of metrics.csv, those of one kind in one chart; rarely needed ones unfold."""
     kinds: dict[str, list[Line]] = {}
     for name, curve in curves.items():
@@ -118,11 +126,21 @@ def draw_curves(curves: Mapping[str, Line], section: str) -> Markup:
     folded: list[Markup] = []
     for kind, lines in list(kinds.items())[:MOST_CHARTS]:
         title, axis = TITLES.get(kind, (kind.replace("_", " ").replace("/", ", "), kind.rpartition("/")[2]))
-        drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines), positive=kind in FACTORS)
+        note = f"{len(lines) - MOST_LINES} more lines are left out." if len(lines) > MOST_LINES else None
+        drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines, share), note=note, positive=kind in FACTORS)
         if drawn is not None:
             (shown if kind in ALWAYS else folded).append(drawn)
     more = details("More curves", element("div", *folded, class_="charts")) if folded else EMPTY
-    return join(element("div", *shown, class_="charts") if shown else None, more)
+    left_out = name_left_out([f"{section}/{kind}" for kind in list(kinds)[MOST_CHARTS:]])
+    return join(element("div", *shown, class_="charts") if shown else None, more, left_out)
+
+
+def name_left_out(names: list[str]) -> Markup | None:
+    """The charts beyond MOST_CHARTS, the first of them by name; None if there are none."""
+    if not names:
+        return None
+    known = ", ".join(name[:100] for name in names[:MOST_CHARTS])
+    return element("p", f"{len(names)} more charts are left out: {known}{' ...' * (len(names) > MOST_CHARTS)}")
 
 
 def rename(curve: Line, rest: str) -> Line:
@@ -132,9 +150,10 @@ def rename(curve: Line, rest: str) -> Line:
     return Line(known.get(last, last)[:100], curve.x, curve.y)
 
 
-def draw_histograms(histograms: list[Histogram]) -> Markup | None:
+def draw_histograms(histograms: list[Histogram], share: float = 1.0) -> Markup | None:
     """D's logits on real, held-out and fake images, one evaluation at a time; None if there are none."""
-    histograms = thin([each for each in histograms if any(map(sum, each.counts.values()))], MOST_HISTOGRAMS)
+    most = max(2, round(share * MOST_HISTOGRAMS))
+    histograms = thin([each for each in histograms if any(map(sum, each.counts.values()))], most)
     if not histograms:
         return None
     frames = [{"name": f"{each.images:,}", "data": draw_histogram(each)} for each in histograms]

@@ -19,6 +19,8 @@ from zerosum.report.run_files import RunFiles, read_run_files
 from zerosum.report.table import BLANK, format_number
 
 NAME = "report.html"
+HEAVY = {"Losses and logits": "Charts", "Speed": "Charts", "Cards": "The cards of metrics.json"}
+"""Sections that are left out whole where the page would be too large, and what they hold"""
 MOST_ROWS = 14
 """Differences that stand in the open"""
 
@@ -32,29 +34,35 @@ def write_run_report(folder: Path) -> Path:
 
 
 def make_run_page(folder: Path, largest: int = LARGEST_PAGE) -> str:
-    """The page of a run, with smaller pictures, and then without a film, where it would be larger than `largest`."""
+    """The page of a run in at most `largest` bytes: with less, and in the end none, of its pictures, charts and cards."""
     files = read_run_files(folder)
     for share in (1.0, 0.4, 0.1, 0.0):
         page = make_page(str(files.config["run"]["name"])[:200], make_head(files), make_sections(files, share))
-        if len(page) <= largest:
+        if len(page.encode()) <= largest:
             break
     return page
 
 
 def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
-    """Every section for which the run has something; pictures have `share` of their usual bytes."""
+    """Every section for which the run has something; `share` of the usual bytes of pictures and points of charts."""
     parts = {
         "What was run": show_command(files),
         "The doctor": show_findings(None if files.record is None else files.record.findings),
         "Samples": show_samples(files, share),
-        "Quality": show_quality(files),
-        "Losses and logits": show_game(files),
-        "Speed": draw_curves(files.curves, "speed"),
+        "Quality": show_quality(files, share),
+        "Losses and logits": show_game(files, share),
+        "Speed": draw_curves(files.curves, "speed", share),
         "Nearest training images": show_picture(files, "nearest", share),
         "Between samples": show_picture(files, "interpolation", share),
         "Cards": show_cards(files),
     }
-    return [Section(title, content) for title, content in parts.items() if content]
+    bare = {} if share else {title: leave_out(what) for title, what in HEAVY.items()}
+    return [Section(title, bare.get(title, content)) for title, content in parts.items() if content]
+
+
+def leave_out(what: str) -> Markup:
+    """A sentence in the place of what would make the page too large."""
+    return element("p", f"{what} are left out: the page would be too large.", class_="quiet")
 
 
 def make_head(files: RunFiles) -> Markup:
@@ -241,7 +249,7 @@ def choose_sheets(sheets: Mapping[int, Path], record: Record | None) -> dict[int
     return {**chosen, last: "the best and the last" if last in chosen else "the last"}
 
 
-def show_quality(files: RunFiles) -> Markup | None:
+def show_quality(files: RunFiles, share: float = 1.0) -> Markup | None:
     """Best, last and floor of every value, and a chart of each."""
     if files.record is None:
         return element("p", "Nothing was measured yet.")
@@ -258,9 +266,12 @@ def show_quality(files: RunFiles) -> Markup | None:
     when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
     meaning = "Best: where best.ckpt was chosen. Floor: the value of real images in place of samples."
     values = table("Best, last and floor", ["value", *columns], [*rows, when], numbers=3)
-    charts = element("div", *draw_quality(record, better), class_="charts")
+    explained = join(element("p", meaning, class_="quiet"), values)
+    if not share:
+        return join(explained, leave_out("Charts"))
+    charts = element("div", *draw_quality(record, better, share), class_="charts")
     others = {name: line for name, line in files.curves.items() if name.removeprefix("quality/") not in names}
-    return join(element("p", meaning, class_="quiet"), values, charts, draw_curves(others, "quality"))
+    return join(explained, charts, draw_curves(others, "quality", share))
 
 
 def say(value: float | None) -> str:
@@ -268,12 +279,12 @@ def say(value: float | None) -> str:
     return BLANK if value is None else format_number(value)
 
 
-def show_game(files: RunFiles) -> Markup | None:
+def show_game(files: RunFiles, share: float = 1.0) -> Markup | None:
     """Losses, logits and everything else that was logged of training."""
-    open_charts = [draw_losses(files.curves, files.facts.get("equilibrium", {})), draw_histograms(files.histograms)]
-    charts = [drawn for drawn in open_charts if drawn is not None]
+    losses = draw_losses(files.curves, files.facts.get("equilibrium", {}), share)
+    charts = [drawn for drawn in (losses, draw_histograms(files.histograms, share)) if drawn is not None]
     first = element("div", *charts, class_="charts") if charts else None
-    return join(first, draw_curves(files.curves, "game")) or None
+    return join(first, draw_curves(files.curves, "game", share)) or None
 
 
 def show_cards(files: RunFiles) -> Markup | None:

@@ -135,7 +135,7 @@ def make_sweep_page(sweep: Sweep, largest: int = LARGEST_PAGE) -> str:
     """The page of a sweep, with smaller pictures, and then without, where it would be larger than `largest`."""
     for share in (1.0, 0.3, 0.0):
         page = make_page(f"Sweep {sweep.folder.absolute().name}"[:200], make_head(sweep), make_sections(sweep, share))
-        if len(page) <= largest:
+        if len(page.encode()) <= largest:
             break
     return page
 
