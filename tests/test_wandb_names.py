@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from zerosum.errors import UserError
+from zerosum.training.loggers import wandb_logger
 from zerosum.training.wandb_names import name_of, read_run_id, tags_of, without_copies
 
 
@@ -38,6 +40,16 @@ def test_copies_of_a_group_refer_to_it():
     expected = {**config, "protocol": {"n": 1, "features": "${features}"}}
     expected["callbacks"] = {"evaluate": {"protocol": "${protocol}", "every": 5}}
     assert without_copies(config) == expected
+
+
+@pytest.mark.parametrize("mode", [None, "online", "offline", "disabled"])
+def test_modes_of_wandb_are_taken(mode, tmp_path):
+    assert wandb_logger(str(tmp_path), mode=mode).mode == mode
+
+
+def test_a_mistyped_mode_is_a_sentence_before_training(tmp_path):
+    with pytest.raises(UserError, match=r"mode=ofline: choose online, offline, disabled\. Did you mean offline"):
+        wandb_logger(str(tmp_path), mode="ofline")
 
 
 def test_a_resumed_run_continues_its_wandb_run(tmp_path):

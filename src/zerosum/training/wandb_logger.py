@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
-from zerosum.errors import one_line
+from zerosum.errors import UserError, did_you_mean, one_line
 from zerosum.files import save_whole
 from zerosum.training.clock import Clock
 from zerosum.training.wandb_artifact import log_best
@@ -23,6 +23,9 @@ FINISH_SECONDS = 60.0
 """Longest wait at the end of a run for a W&B server that no longer answers; the data stays on disk"""
 FLUSH_SECONDS = 1.0
 """Between writes to W&B's file, whose own 15 s a killed run would lose"""
+
+
+MODES = ("online", "offline", "disabled")
 
 
 class WandbRun(WandbLogger):
@@ -128,7 +131,14 @@ def wandb_logger(
     end. A resumed run continues its W&B run. If the server is lost during training, training continues, its end waits
     for at most a minute, and `wandb sync <run>/wandb/run-*` uploads the rest later.
     """
+    check_mode(mode)
     return WandbRun(folder, {"project": project, "name": name, "group": group, "tags": tags}, mode, artifacts)
+
+
+def check_mode(mode: str | None) -> None:
+    """UserError at a mode that there is not, before training: W&B itself refuses it when training begins."""
+    if mode is not None and mode not in MODES:
+        raise UserError(f"logger.wandb.mode={mode}: choose {', '.join(MODES)}.{did_you_mean(mode, MODES)}")
 
 
 def begin(folder: Path, mode: str | None, options: dict[str, Any]) -> Any:
