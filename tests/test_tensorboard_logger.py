@@ -46,6 +46,19 @@ def test_samples_histograms_and_the_film_are_there_at_their_images(logged_run, e
     assert all(histogram.histogram_value.num > 0 for histogram in histograms)
 
 
+def test_of_two_values_at_one_step_the_last_is_written_once(tmp_path):
+    logger = TensorBoardLogger(str(tmp_path))
+    for images, value in ((64, 1.0), (128, 0.0), (128, 2.0)):
+        logger.log_metrics({"images": images, "doctor/findings": value})
+    logger.log_metrics({"images": 128, "quality/fid": 3.0})
+    logger.save()
+    logger.log_metrics({"images": 128, "doctor/findings": 4.0})
+    logger.finalize("success")
+    found = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in found.Scalars("doctor/findings")] == [(64, 1.0), (128, 4.0)]
+    assert [(event.step, event.value) for event in found.Scalars("quality/fid")] == [(128, 3.0)]
+
+
 def test_without_the_package_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(UserError, match=r"pip install 'zerosum\[tensorboard\]'"):

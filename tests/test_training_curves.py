@@ -46,6 +46,14 @@ def test_every_optimizer_has_a_learning_rate_and_a_gradient_norm_and_there_is_a_
     assert [sum(each) for each in shares] == pytest.approx([1.0] * 9)
 
 
+@pytest.mark.parametrize(("every", "images"), [(1000, [160]), (64, [64, 128, 160]), (80, [80, 160])])
+def test_the_last_step_is_logged_once_however_short_the_run(every, images, composed):
+    rows, norms, _ = rows_of(composed, f"callbacks.curves.every={every}")
+    rows = [row for row in rows if row["game/loss_generator"]]
+    assert [int(row["images"]) for row in rows] == images
+    assert float(rows[-1]["game/gradient_norm/generator"]) == pytest.approx(norms[-1], rel=1e-5)
+
+
 def test_the_gradient_norm_is_that_after_clipping(composed):
     rows, _, _ = rows_of(composed, "training.clip=0.01")
     assert [float(row["game/gradient_norm/generator"]) for row in rows] == pytest.approx([0.01] * 10, rel=1e-3)

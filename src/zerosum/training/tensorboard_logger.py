@@ -31,6 +31,8 @@ class TensorBoardLogger(Logger):
         self.clock = Clock()
         self.writer: SummaryWriter | None = None
         self.images = 0
+        self.row: dict[str, float] = {}
+        self.row_at = 0
 
     @property
     def name(self) -> str:
@@ -49,12 +51,19 @@ class TensorBoardLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write each value under its name."""
+        """Write each value under its name once per step: the last one, so values wait for those of the next step."""
         images = self.clock.images(metrics, step)
-        writer = self.writer_at(images)
-        for name, value in metrics.items():
-            if name not in ("images", "epoch"):
-                writer.add_scalar(name, value, images)
+        self.writer_at(images)  # made now: what it replaces begins here
+        if images != self.row_at:
+            self.write_row()
+            self.row_at = images
+        self.row |= {name: value for name, value in metrics.items() if name not in ("images", "epoch")}
+
+    def write_row(self) -> None:
+        """Write the values that wait."""
+        for name, value in self.row.items():
+            self.writer_at(self.row_at).add_scalar(name, value, self.row_at)
+        self.row = {}
 
     @rank_zero_only
     def log_image(self, key: str, images: Sequence[Image.Image], step: int, **named: Any) -> None:
@@ -99,13 +108,14 @@ class TensorBoardLogger(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write what is still in memory."""
+        """Write what is still in memory, except values at a step that may get others."""
         if self.writer is not None:
             self.writer.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Close the file."""
+        """Write the last values, and close the file."""
+        self.write_row()
         if self.writer is not None:
             self.writer.close()
 

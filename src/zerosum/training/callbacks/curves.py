@@ -13,7 +13,7 @@ from zerosum.training.optimization import parameters_of
 
 
 class Curves(Callback):
-    """Logs the module's `curves()`, such as losses, and the speed of training every `every` images.
+    """Logs the module's `curves()`, such as losses, and the speed of training every `every` images and at the end.
 
     With them go, of each optimizer, the learning_rate and the gradient_norm of the last step, after clipping.
     """
@@ -22,15 +22,28 @@ class Curves(Callback):
         check_interval("curves", every)
         self.every = every
         self.mark: Mark | None = None
+        self.has_stepped = False
+        self.logged_at = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        self.has_stepped = True
         if is_due(pl_module, self.every):
-            game = {**pl_module.curves(), **optimizer_curves(pl_module)}
-            before, self.mark = self.mark, read_clocks(pl_module, data_of(trainer).stopwatch)
-            speed = {} if before is None else describe_speed(before, self.mark)
-            log_values(trainer, pl_module, in_section("game", game) | in_section("speed", speed))
+            self.log_curves(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
+        """Log the last step too: a short run has no other."""
+        if self.has_stepped and self.logged_at != pl_module.images_seen:
+            self.log_curves(trainer, pl_module)
+
+    def log_curves(self, trainer: Trainer, module: GenerativeModule) -> None:
+        """Log the values of the last step."""
+        self.logged_at = module.images_seen
+        game = {**module.curves(), **optimizer_curves(module)}
+        before, self.mark = self.mark, read_clocks(module, data_of(trainer).stopwatch)
+        speed = {} if before is None else describe_speed(before, self.mark)
+        log_values(trainer, module, in_section("game", game) | in_section("speed", speed))
 
 
 def optimizer_curves(module: GenerativeModule) -> dict[str, float]:
