@@ -34,7 +34,7 @@ def write_run_report(folder: Path) -> Path:
 
 
 def make_run_page(folder: Path, largest: int = LARGEST_PAGE) -> str:
-    """The page of a run in at most `largest` bytes, for which it has fewer pictures, charts and cards, and at last none."""
+    """The page of a run in at most `largest` bytes, with fewer, and at last no, pictures, charts and cards."""
     files = read_run_files(folder)
     for share in (1.0, 0.4, 0.1, 0.0):
         page = make_page(str(files.config["run"]["name"])[:200], make_head(files), make_sections(files, share))
