@@ -121,6 +121,8 @@ def settings_of(config: dict[str, Any], rates: dict[str, float]) -> Settings:
         critic_steps=config["game"]["critic_steps"],
         pack=config["game"]["pack"],
         augment=augment["_target_"].rpartition(".")[2],
+        has_batch_norm=config["model"]["discriminator"].get("spectral_norm") is False
+        and "dcgan" in config["model"]["discriminator"]["_target_"],
         has_images="mixtures" not in config["dataset"]["_target_"],
     )
 

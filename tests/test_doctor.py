@@ -137,6 +137,7 @@ def test_of_a_metric_that_should_rise_the_lost_part_counts():
         ),
         (Settings("Relativistic", {"r1": 1.0, "r2": 1.0}), "collapse", "game.pack=2"),
         (Settings("Wasserstein", {"clip": 0.0}, {}, critic_steps=5), "discriminator_too_weak", "game.critic_steps=10"),
+        (Settings("Wasserstein", has_batch_norm=True), "explosion", "regularizer=r1"),
         (Settings(augment="DiffAugment"), "memorization", "augment=ada"),
         (Settings(has_images=False), "memorization", "regularizer=r1"),
         (

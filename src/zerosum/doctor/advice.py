@@ -56,7 +56,7 @@ def hold_discriminator(settings: Settings) -> str:
     weights = settings.regularizers
     if "r1" in weights:
         return f"gamma={10 * weights['r1'] or 1:g}"
-    if settings.loss != "Wasserstein":
+    if settings.loss != "Wasserstein" or settings.has_batch_norm:  # which the Lipschitz penalty does not go with
         return "regularizer=r1"
     if "gradient_penalty" in weights:
         return f"regularizer.gradient_penalty.weight={10 * weights['gradient_penalty'] or 10:g}"

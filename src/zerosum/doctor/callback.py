@@ -15,6 +15,7 @@ from zerosum.doctor.rules import RULES
 from zerosum.errors import UserError, did_you_mean
 from zerosum.evaluation.finding import Finding
 from zerosum.gan.gan import GAN
+from zerosum.gan.logits import has_batch_norm
 from zerosum.training.callbacks.curves import optimizers_of
 from zerosum.training.callbacks.evaluate import Evaluate, evaluation_of
 from zerosum.training.callbacks.schedule import budget_of, data_of
@@ -127,5 +128,6 @@ def settings_of(module: GenerativeModule, dataset: Dataset) -> Settings:
         critic_steps=module.game.critic_steps,
         pack=module.game.pack,
         augment="" if module.augment is None else type(module.augment).__name__,
+        has_batch_norm=has_batch_norm(module.discriminator),
         has_images=has_images,
     )

@@ -19,6 +19,8 @@ class Settings:
     pack: int = 1
     augment: str = ""
     """Name of the class; empty without"""
+    has_batch_norm: bool = False
+    """In D"""
     has_images: bool = True
     """Not points"""
 
