@@ -62,7 +62,7 @@ def composed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             OmegaConf.update(config, "run.folder", str(tmp_path / "run"))
         if "root" in config.dataset:
             OmegaConf.update(config, "dataset.root", str(tmp_path / "data"))
-        if config.callbacks and not any("report" in override for override in overrides):
+        if config.get("callbacks") and not any("report" in override for override in overrides):
             with open_dict(config.callbacks):
                 config.callbacks.pop("report", None)  # each would take as long as the training
         return config

@@ -193,17 +193,6 @@ EACH = tuple(f"callbacks.{name}.every=16" for name in ("evaluate", "logits", "we
 WILD = ("optimizer.lr=0.5", "optimizer.betas=[0,0.9]")
 
 
-def test_a_sick_run_says_so_in_the_log_and_in_metrics_json(composed, tmp_path, caplog):
-    caplog.set_level("INFO", "zerosum")
-    train(composed(*FAST, *EACH, *WILD))
-    findings = json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
-    assert "learning_rate_too_high" in [finding["name"] for finding in findings]
-    messages = [record.getMessage() for record in caplog.records]
-    assert any("Try optimizer.discriminator.lr=0.005 optimizer.generator.lr=0.005" in message for message in messages)
-    (verdict,) = [message for message in messages if message.startswith("  doctor")]
-    assert "learning_rate_too_high" in verdict
-
-
 def test_a_named_finding_ends_training_without_a_rollback(composed, tmp_path, caplog):
     options = ("callbacks.doctor.stop=[learning_rate_too_high]", "training.on_nan=rollback")
     with pytest.raises(UserError, match=r"as callbacks.doctor.stop asks: one step moves the weights"):
@@ -219,9 +208,15 @@ def test_a_finding_that_does_not_exist_is_refused():
         Doctor(stop=["base"])
 
 
-def test_a_resumed_run_keeps_history_and_findings(composed, tmp_path):
+def test_a_sick_run_says_so_in_the_log_and_in_metrics_json_also_once_it_goes_on(composed, tmp_path, caplog):
+    caplog.set_level("INFO", "zerosum")
     train(composed(*FAST, *EACH, *WILD))
     whole = json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]
+    assert "learning_rate_too_high" in [finding["name"] for finding in whole]
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("Try optimizer.discriminator.lr=0.005 optimizer.generator.lr=0.005" in message for message in messages)
+    (verdict,) = [message for message in messages if message.startswith("  doctor")]
+    assert "learning_rate_too_high" in verdict
     run = composed(*FAST, *EACH, *WILD, "run.images=320")
     train(run, tmp_path / "run" / "last.ckpt")
     longer = {found["name"]: found for found in json.loads((tmp_path / "run" / "metrics.json").read_text())["findings"]}
@@ -229,6 +224,7 @@ def test_a_resumed_run_keeps_history_and_findings(composed, tmp_path):
         assert longer[finding["name"]]["since"] == finding["since"]
 
 
+@pytest.mark.slow
 def test_every_planted_fault_is_one_of_a_finding_and_composes(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
     planted = importlib.import_module("planted")

@@ -113,18 +113,12 @@ def test_measuring_changes_nothing_of_the_discriminator():
         assert torch.equal(value, before[name]), name
 
 
-def test_it_is_logged_and_does_not_change_training(tiny, tmp_path):
-    weights = []
-    for options in ((), ("~callbacks.logits",)):
-        train(tiny("run.images=64", "callbacks.logits.every=32", "~callbacks.evaluate", *options))
-        weights.append(torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"])
-        if not options:
-            with (tmp_path / "run" / "metrics.csv").open() as file:
-                rows = list(csv.DictReader(file))
-            assert [row["images"] for row in rows if row["game/overfitting/gap"]] == ["32", "64"]
-            assert all(row["game/overfitting/r_t"] for row in rows if row["game/overfitting/gap"])
-    for name, value in weights[0].items():
-        assert torch.equal(value, weights[1][name]), name
+def test_overfitting_is_logged(tiny, tmp_path):
+    train(tiny("run.images=64", "callbacks.logits.every=32", "~callbacks.evaluate"))
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["images"] for row in rows if row["game/overfitting/gap"]] == ["32", "64"]
+    assert all(row["game/overfitting/r_t"] for row in rows if row["game/overfitting/gap"])
 
 
 def test_points_have_no_held_out_images(composed, tmp_path):

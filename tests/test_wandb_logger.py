@@ -96,6 +96,7 @@ def test_the_best_weights_are_an_artifact_with_their_card(logged_run):
     assert json.loads((logged_run / "wandb" / "best" / "card.json").read_text()) == best
 
 
+@pytest.mark.slow
 def test_rows_that_a_kill_has_lost_come_from_metrics_csv(tmp_path, offline):
     curves, first = CSVLogger(str(tmp_path)), wandb_logger(str(tmp_path))
     for images in (10, 20, 30, 40):
