@@ -171,6 +171,11 @@ def test_a_learning_rate_that_is_too_high_is_told_alone():
     assert [finding.name for finding in examine(case_of(HEALTHY | curves))] == ["learning_rate_too_high"]
 
 
+def test_weights_that_are_clipped_leap_without_a_learning_rate():
+    curves = HEALTHY | {"game/update_ratio/discriminator": [0.7, *[0.001] * 7]}
+    assert examine(case_of(curves, Settings("Wasserstein", {"clip": 0.0}, SETTINGS.learning_rates))) == []
+
+
 def test_findings_that_end_stay_with_their_times():
     (sick,) = examine(case_of(HEALTHY | SICK["collapse"]))
     later = merge([sick], examine(case_of(HEALTHY)))

@@ -142,6 +142,8 @@ def learning_rate_too_high(case: Case) -> Evidence | None:
     """A step moves the weights by a large part of their norm; one alone may have ruined them."""
     found = {}
     for name in case.settings.learning_rates:
+        if name == "discriminator" and "clip" in case.settings.regularizers:
+            continue  # clipping moves its weights too
         ratios = case.history.values(f"game/update_ratio/{name}")
         if max(ratios, default=0.0) > LEAP or (len(ratios) >= LAST and min(ratios[-LAST:]) > STRIDE):
             found[f"update_ratio_{name}"] = max(ratios)
