@@ -146,7 +146,7 @@ def curves(path: Path) -> list[dict[str, str]]:
     """Every row without its speed."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [{name: text for name, text in row.items() if name != "speed/images_per_second"} for row in rows]
+    return [{name: text for name, text in row.items() if not name.startswith("speed/")} for row in rows]
 
 
 def values(path: Path) -> list[tuple[Any, ...]]:
