@@ -20,6 +20,17 @@ class Batch(NamedTuple):
     """(B,) int64 labels; None for data without labels"""
 
 
+class DataShape(NamedTuple):
+    """The part of a dataset that a model is built from, saved with each run."""
+
+    sample_shape: tuple[int, ...]
+    """(C, H, W) of images, (2,) of points"""
+    num_classes: int | None = None
+    """None for data without labels"""
+    num_attributes: int | None = None
+    """None for data without attributes"""
+
+
 class Stream(Protocol):
     """An endless sequence of batches; each is a function of its index alone."""
 
@@ -51,6 +62,6 @@ class Dataset(Protocol):
         """Training batches on `device`, in an order given by `seed`."""
         ...
 
-    def draw(self, samples: Tensor) -> Image.Image:
-        """A picture of samples (N, *sample_shape)."""
+    def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
+        """A picture of samples (N, *sample_shape), in so many columns where it has any."""
         ...

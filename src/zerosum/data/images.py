@@ -28,6 +28,13 @@ class Split(NamedTuple):
     """(N, H, W, C) uint8, in memory or memory-mapped"""
     labels: np.ndarray | None
     """(N,) int64"""
+    attributes: np.ndarray | None = None
+    """(N, A) float32"""
+
+    @property
+    def condition(self) -> np.ndarray | None:
+        """What a conditional model is told of each image: its attributes if there are any, else its label."""
+        return self.labels if self.attributes is None else self.attributes
 
 
 class ImageDataset(ABC):
@@ -86,7 +93,7 @@ class ImageDataset(ABC):
 
     def check_split(self, name: str, split: Split) -> Split:
         """The split; UserError if its images or labels are not what the dataset's attributes say."""
-        images, labels = split
+        images, labels = split.images, split.labels
         shape = (self.resolution, self.resolution, self.channels)
         if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
             raise UserError(f"{self.name} read {images.dtype} {images.shape} as {name}: return uint8 (N, *{shape})")
@@ -111,7 +118,7 @@ class ImageDataset(ABC):
 
     def fingerprint(self, split: str) -> str:
         """A hash of the split's pixels and labels, part of the names of caches."""
-        images, labels = self.split(split)
+        images, labels, _ = self.split(split)
         digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=16)
         digest.update(np.ascontiguousarray(images).data)
         digest.update(b"" if labels is None else labels.tobytes())
@@ -121,9 +128,15 @@ class ImageDataset(ABC):
         """Training images in an order given by `seed`."""
         return ShuffledImages(self.split("train"), seed, device, self.flip)
 
-    def draw(self, samples: Tensor) -> Image.Image:
+    def count_labels(self) -> np.ndarray:
+        """(num_classes,), of the training split."""
+        labels = self.split("train").labels
+        assert labels is not None and self.num_classes is not None, "the dataset has no labels"
+        return np.bincount(labels, minlength=self.num_classes)
+
+    def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
         """A grid of the samples."""
-        return grid(samples)
+        return grid(samples, columns)
 
 
 def rows_of_split(count: int, split: str, every: int) -> np.ndarray:
@@ -140,7 +153,7 @@ class ShuffledImages:
         self.device = device
         self.flip = flip
         self.images = to_device(split.images, device)
-        self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
+        self.condition = None if split.condition is None else torch.from_numpy(split.condition).to(device)
         self._orders: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
@@ -180,7 +193,7 @@ class ShuffledImages:
         images = from_uint8(pixels.permute(0, 3, 1, 2))
         if self.flip:
             images = torch.where(mirrored.to(self.device)[:, None, None, None], images.flip(3), images)
-        return Batch(images, None if self.labels is None else self.labels[chosen.to(self.device)])
+        return Batch(images, None if self.condition is None else self.condition[chosen.to(self.device)])
 
 
 def to_device(images: np.ndarray, device: torch.device) -> Tensor | np.ndarray:

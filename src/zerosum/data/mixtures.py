@@ -15,10 +15,9 @@ MOST_MODES = 10_000
 
 
 class GaussianMixture:
-    """Equally likely isotropic Gaussians of standard deviation `sigma` around `means` (K, 2)."""
+    """Equally likely isotropic Gaussians of standard deviation `sigma` around `means` (K, 2); the label is the mode."""
 
     sample_shape: tuple[int, ...] = (2,)
-    num_classes: int | None = None
     samples_to_draw = 1024
 
     def __init__(self, means: Tensor, sigma: float) -> None:
@@ -26,6 +25,7 @@ class GaussianMixture:
             raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
         self.means = means
         self.sigma = sigma
+        self.num_classes: int | None = len(means)
 
     @property
     def name(self) -> str:
@@ -54,7 +54,11 @@ class GaussianMixture:
         normal = -0.5 * squared / self.sigma**2 - math.log(2 * math.pi * self.sigma**2)
         return normal.logsumexp(1) - math.log(len(self.means))
 
-    def draw(self, samples: Tensor) -> Image.Image:
+    def count_labels(self) -> list[int]:
+        """Modes are equally likely."""
+        return [1] * len(self.means)
+
+    def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
         """The samples over the true density."""
         from zerosum.drawing.density import draw_over_density  # matplotlib takes a second to import
 

@@ -1,6 +1,6 @@
 """Metrics of images: samples pass through the feature network once, and every metric uses the same features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from zerosum.evaluation.protocol import (
 from zerosum.evaluation.reference import FeatureSet, Reference
 from zerosum.evaluation.sample_diagnostics import diagnose_features
 from zerosum.pixels import to_uint8
+from zerosum.randomness import generator
 from zerosum.sampling import Model
 
 CPU = torch.device("cpu")
@@ -112,6 +113,7 @@ class ImageProtocol:
     def compute_features(self, model: Model) -> FeatureSet:
         """Features of the samples, in the order of their seeds, on every rank."""
         rank, processes = rank_and_world_size()
+        condition = self.conditions(model)
         starts = list(range(0, self.n_fake, self.batch_size))
         network = self.features.network
         features = torch.zeros(self.n_fake, network.num_features, device=self.device)
@@ -126,14 +128,33 @@ class ImageProtocol:
                 logits[rows] = output.logits.float()
         if all_reduce_sum(broken):
             raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
-        return FeatureSet(all_reduce_sum(features), None if logits is None else all_reduce_sum(logits))
+        labels = condition if condition is not None and not condition.is_floating_point() else None
+        return FeatureSet(all_reduce_sum(features), None if logits is None else all_reduce_sum(logits), labels)
 
     @torch.inference_mode()
     def sample_features(self, model: Model, rows: slice) -> tuple[FeatureOutput, Tensor]:
         """Features of the samples with these numbers, and whether the samples are finite."""
-        first = self.seed * self.n_fake
-        samples = model.sample(range(first + rows.start, first + rows.stop)).to(self.device)
+        samples = self.sample(model, range(rows.start, rows.stop)).to(self.device)
         return self.features.network(to_uint8(samples)), samples.isfinite().all()
+
+    def sample(self, model: Model, rows: Sequence[int]) -> Tensor:
+        """(B, C, H, W): the protocol's samples with these numbers."""
+        condition = self.conditions(model)
+        first = self.seed * self.n_fake
+        return model.sample([first + row for row in rows], None if condition is None else condition[list(rows)])
+
+    def conditions(self, model: Model) -> Tensor | None:
+        """(n_fake, ...): the labels or attributes of the split in a random order, again from the start where it ends.
+
+        None for a model that is asked for neither.
+        """
+        conditions = getattr(model, "conditions", None)
+        if conditions is None or not conditions.from_data:
+            return None
+        found = self.dataset.split(self.split).condition
+        assert found is not None, "a conditional model was trained on labels"
+        order = torch.randperm(len(found), generator=generator(self.seed, "conditions"))
+        return torch.from_numpy(found)[order[torch.arange(self.n_fake) % len(order)]].to(self.device)
 
     @torch.inference_mode()
     def floor(self) -> dict[str, float] | None:

@@ -40,7 +40,7 @@ class Card:
     """Describes a measurement. Two values are comparable if, and only if, their `protocol` is equal."""
 
     protocol: dict[str, Any]
-    """Samples, split, features, resize, rounding, seeds of samples, weights"""
+    """Samples, split, features, resize, rounding, seeds of samples, weights, how labels are used if they are"""
     run: dict[str, Any] = field(default_factory=dict)
     """Images seen, seed, checkpoint, seconds, better directions of values, hash of the real features, images behind
     the floor, metrics left out"""
@@ -143,7 +143,9 @@ def measure(
     values = compute()
     seconds = round(time.perf_counter() - start, 2)
     run = {"images": model.images_seen, "seed": model.seed, "seconds": seconds, **protocol.notes(), **(facts or {})}
-    return Measurement(values, Card({**protocol.card(), "weights": weights}, run, code_card()))
+    use = getattr(model, "label_use", "none")
+    labels = {} if use == "none" else {"labels": use}  # cards of before there were labels stay equal
+    return Measurement(values, Card({**protocol.card(), "weights": weights, **labels}, run, code_card()))
 
 
 def write_record(path: Path, record: Record) -> None:

@@ -16,7 +16,7 @@ def draw_nearest_pairs(protocol: ImageProtocol, model: Model, fake: FeatureSet, 
     found = nearest(fake.features, protocol.reference.load("train").features)
     rows = found.distances.argsort()[:count]
     with torch.inference_mode():
-        samples = model.sample([protocol.seed * protocol.n_fake + int(row) for row in rows]).cpu()
+        samples = protocol.sample(model, rows.tolist()).cpu()
     images = protocol.dataset.split("train").images[found.indices[rows].cpu().numpy()]
     neighbours = from_uint8(torch.from_numpy(images).permute(0, 3, 1, 2))
     farthest = float(found.distances[rows[-1]])

@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,14 +11,17 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
+from torch import nn
 
-from zerosum.data.dataset import Dataset
+from zerosum.data.dataset import Dataset, DataShape
 from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory, one_line
 from zerosum.experiment.early_checks import check_devices, optimizer_errors
 from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
+from zerosum.gan.conditions import Conditions
 from zerosum.gan.game import Game
 from zerosum.gan.gan import GAN, Optimizers
+from zerosum.gan.labels import Labels
 from zerosum.training.callbacks.anneal import Anneal
 from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.data_module import TrainingData
@@ -55,14 +59,14 @@ def make_each(nodes: dict[str, Any]) -> dict[str, Any]:
     return {name: make(node) for name, node in nodes.items()}
 
 
-def build_module(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GenerativeModule:
+def build_module(config: dict[str, Any], shape: DataShape) -> GenerativeModule:
     """The model: a GAN of two networks, or the family that `model` names, built on the seed of the run."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         if is_gan(config):
-            return build_gan(config, sample_shape)
+            return build_gan(config, shape)
         return make(config["model"])(
-            sample_shape=sample_shape,
+            sample_shape=shape.sample_shape,
             optimizer=make_optimizer(config["optimizer"]),
             training=TrainingSettings(**config["training"]),
             seed=config["seed"],
@@ -90,6 +94,11 @@ def check_dataset(dataset: Any) -> None:
     check_has(dataset, "dataset", "sample_shape", "num_classes", "samples_to_draw", "name", "prepare", "stream", "draw")
 
 
+def shape_of(dataset: Dataset) -> DataShape:
+    """The part of a dataset that a model is built from."""
+    return DataShape(dataset.sample_shape, dataset.num_classes, getattr(dataset, "num_attributes", None))
+
+
 def check_trainer(trainer: dict[str, Any]) -> None:
     """UserError at options that Lightning would not heed here, or at a GPU that is not there."""
     refuse_lightnings_own(trainer)
@@ -112,7 +121,7 @@ def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
             raise UserError(f"objective={objective} is not measured: {choice}.{did_you_mean(str(objective), known)}")
 
 
-def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
+def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
     """The players, their loss and the rules of the game."""
     game, training = Game(**config["game"]), TrainingSettings(**config["training"])
     if training.batch_size % (training.accumulate * game.pack):
@@ -120,9 +129,9 @@ def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
             f"game.pack={game.pack} times training.accumulate={training.accumulate} does not divide"
             f" training.batch_size={training.batch_size}: choose numbers that do"
         )
-    generator = make(config["model"]["generator"])(sample_shape=sample_shape)
-    packed_shape = (game.pack * sample_shape[0], *sample_shape[1:])
-    discriminator = make(config["model"]["discriminator"])(sample_shape=packed_shape)
+    labels: Labels = make(config["labels"]) if config["labels"] else Labels("none")
+    conditions = None if labels.conditions is None else labels.conditions(shape)
+    generator, discriminator = build_networks(config["model"], labels, conditions, shape.sample_shape, game.pack)
     loss = make(config["loss"])
     check_has(generator, "model.generator", "latent_dim", "forward")
     check_has(loss, "loss", "paired", "zero_separates", "discriminator", "generator")
@@ -135,11 +144,26 @@ def build_gan(config: dict[str, Any], sample_shape: tuple[int, ...]) -> GAN:
         make(config["augment"]) if config["augment"] else None,
         make_each(config["generator_regularizer"]),
         game=game,
+        conditions=conditions,
+        label_use=labels.use,
         training=training,
         seed=config["seed"],
     )
-    check_compatible(gan, sample_shape)
+    check_compatible(gan, shape.sample_shape)
     return gan
+
+
+def build_networks(
+    model: dict[str, Any], labels: Labels, conditions: Conditions | None, sample_shape: tuple[int, ...], pack: int
+) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator, each with room for the condition if labels ask for it."""
+    make_generator, make_discriminator = make(model["generator"]), make(model["discriminator"])
+    packed_shape = (pack * sample_shape[0], *sample_shape[1:])
+    if labels.generator is not None and conditions is not None:
+        make_generator = partial(labels.generator, make_generator, conditions.make_encoder())
+    if labels.discriminator is not None and conditions is not None:
+        make_discriminator = partial(labels.discriminator, make_discriminator, conditions.make_encoder(pack))
+    return make_generator(sample_shape=sample_shape), make_discriminator(sample_shape=packed_shape)
 
 
 def build(config: dict[str, Any]) -> Experiment:
@@ -147,7 +171,8 @@ def build(config: dict[str, Any]) -> Experiment:
     run, training = Run(**config["run"]), TrainingSettings(**config["training"])
     dataset: Dataset = make(config["dataset"])
     check_dataset(dataset)
-    module = build_module(config, dataset.sample_shape)
+    # Some datasets must be opened to know their classes, which only labels need.
+    module = build_module(config, shape_of(dataset) if config["labels"] else DataShape(dataset.sample_shape))
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     check_trainer(config["trainer"])

@@ -12,13 +12,13 @@ from omegaconf.errors import OmegaConfBaseException
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.schema import RESERVED, Reader, check, check_node, import_options
 
-GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer"}
+GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "labels", "optimizer"}
 GROUPS |= {"features", "protocol", "metrics", "trainer", "callbacks", "logger"}
 KEYS = {*GROUPS, "game", "training", "run", "seed", "gamma", "resume", "resume_force", "trusted", "objective"}
 KEYS |= {"data", "command"}  # written by a run that starts
-OPTIONAL = ("augment", "callbacks", "logger", "regularizer", "generator_regularizer", "data", "command")
+OPTIONAL = ("augment", "labels", "callbacks", "logger", "regularizer", "generator_regularizer", "data", "command")
 """Groups that may be empty"""
-OF_PLAYERS = ("loss", "regularizer", "generator_regularizer", "augment", "game")
+OF_PLAYERS = ("loss", "regularizer", "generator_regularizer", "augment", "labels", "game")
 """Groups that only a GAN has"""
 SETTINGS = {
     "run": "zerosum.experiment.settings.Run",
@@ -178,7 +178,7 @@ def check_parts(node: dict[str, Any]) -> None:
         parts |= {"optimizer": optimizer} if "_target_" in optimizer else several
     for name in ("callbacks", "logger", "regularizer", "generator_regularizer"):
         parts |= {f"{name}.{entry}": part for entry, part in group(node, name).items()}
-    parts |= {name: node[name] for name in ("augment", "features", "protocol") if node.get(name)}
+    parts |= {name: node[name] for name in ("augment", "labels", "features", "protocol") if node.get(name)}
     for path, part in parts.items():
         if not isinstance(part, dict) or "_target_" not in part:
             problem = "is missing" if part is None else "names no class"

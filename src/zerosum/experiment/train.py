@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from zerosum.distributed import lost_ranks_as_user_errors
 from zerosum.evaluation.finding import Finding
 from zerosum.evaluation.measurement import code_card, format_values
-from zerosum.experiment.build import Experiment, build
+from zerosum.experiment.build import Experiment, build, shape_of
 from zerosum.experiment.settings import validate
 from zerosum.files import clear_partial, save_whole
 from zerosum.training.callbacks.evaluate import Evaluate, evaluation_of
@@ -93,8 +93,8 @@ def start_loggers(typed: dict[str, Any], experiment: Experiment) -> None:
 
 def write_config(path: Path, typed: dict[str, Any], experiment: Experiment) -> None:
     """Save the resolved config, with what is needed to open the run without its data, and the command as typed."""
-    dataset = experiment.data.dataset
-    data = {"sample_shape": list(dataset.sample_shape), "num_classes": dataset.num_classes}
+    shape = shape_of(experiment.data.dataset)
+    data = {**shape._asdict(), "sample_shape": list(shape.sample_shape)}
     content = {**typed, "data": data, "command": command_of(typed)}
     save_whole(path, lambda partial: partial.write_text(OmegaConf.to_yaml(content), encoding="utf-8"))
 

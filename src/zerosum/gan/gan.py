@@ -14,9 +14,11 @@ from zerosum.data.dataset import Batch
 from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
 from zerosum.gan.augment import Augmentation
+from zerosum.gan.conditions import Conditions
 from zerosum.gan.draws import BatchDraws
 from zerosum.gan.equilibrium import equilibrium
 from zerosum.gan.game import Game
+from zerosum.gan.labels import LabelUse
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Regularizer, ScoredBatch
 from zerosum.gan.unrolled import Weights, unrolled, weights_with_cloned_buffers
@@ -36,12 +38,20 @@ class Optimizers(NamedTuple):
     generator: Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
+class Round(NamedTuple):
+    """The micro-batches of a batch of real images, and the noise and the fakes beside each."""
+
+    parts: Sequence[Batch]
+    noise: Sequence[Tensor]
+    fakes: Sequence[Tensor]
+
+
 class GAN(GenerativeModule):
     """A generator and a discriminator, their loss and optimizers, and the rules of the game.
 
     `regularizers` are added to D's loss, `generator_regularizers` to G's, each under its name. `augment` changes all
-    images that D sees. `training` and `seed` are those of every `GenerativeModule`. Built without optimizers, a GAN
-    can only be sampled.
+    images that D sees. `conditions` are what fakes are asked for, and `label_use` says how labels are used. `training`
+    and `seed` are those of every `GenerativeModule`. Built without optimizers, a GAN can only be sampled.
     """
 
     optimizer_names: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
@@ -57,6 +67,8 @@ class GAN(GenerativeModule):
         generator_regularizers: Mapping[str, Regularizer] | None = None,
         *,
         game: Game | None = None,
+        conditions: Conditions | None = None,
+        label_use: LabelUse = "none",
         training: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
@@ -68,6 +80,8 @@ class GAN(GenerativeModule):
         self.regularizers = nn.ModuleDict(dict(regularizers or {}))
         self.generator_regularizers = nn.ModuleDict(dict(generator_regularizers or {}))
         self.augment = augment
+        self.conditions = conditions
+        self.label_use = label_use
         self.draws = BatchDraws()
         self.game = game or Game()
         self.batches_per_step = self.game.critic_steps
@@ -85,13 +99,18 @@ class GAN(GenerativeModule):
         return self.generator.latent_dim  # type: ignore[return-value]
 
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
-        """(len(seeds), *sample_shape) from the generator's moving average; images lie in [-1, 1]."""
+        """(len(seeds), *sample_shape) from the generator's moving average; images lie in [-1, 1].
+
+        Without a condition, a conditional model draws one for each seed, as frequent as in its training data.
+        """
+        if condition is None and self.conditions is not None:
+            condition = self.conditions.draw(seeds)
         return self.decode(latents(seeds, self.latent_dim), condition)
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, *sample_shape) of latents (B, latent_dim), from the generator's moving average."""
         average: nn.Module = self.ema.network
-        return average(z.to(self.device), condition)
+        return average(z.to(self.device), None if condition is None else condition.to(self.device))
 
     def equilibrium(self) -> dict[str, float]:
         """Both losses, without penalties, where fakes equal real images and D is optimal."""
@@ -109,6 +128,14 @@ class GAN(GenerativeModule):
             self.make_optimizers.generator(self.generator.parameters()),
         ]
 
+    def on_train_start(self) -> None:
+        """Start the clock, and let conditions and terms read what they need of the training data."""
+        dataset = self.trainer.datamodule.dataset  # type: ignore[attr-defined]
+        for part in (self.conditions, *self.regularizers.values(), *self.generator_regularizers.values()):
+            if part is not None:
+                part.begin(dataset)  # type: ignore[operator]
+        super().on_train_start()
+
     def on_fit_start(self) -> None:
         if self.game.unroll and rank_and_world_size()[1] > 1:
             raise UserError(
@@ -120,49 +147,65 @@ class GAN(GenerativeModule):
         self.begin_step()
         self.draws.begin_step(self.device, self.seed, self.global_step, "step", 0)
         discriminator_optimizer, generator_optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
-        micro_batches = self.training_settings.accumulate
         with self.stopwatch("discriminator"):
             for index, batch in enumerate(batches):
-                self.draws.begin_batch()
-                parts = split(batch, micro_batches)
-                noise = self.noise(self.global_step * len(batches) + index, len(batch.images)).chunk(micro_batches)
                 # G's step uses the last fakes again, where memory holds their graph: in one part.
-                reuse_fakes = index == len(batches) - 1 and micro_batches == 1
-                with torch.set_grad_enabled(reuse_fakes), self.stopwatch("generator"):
-                    fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
-                if micro_batches > 1:
-                    self.observe_in_parts(parts, fakes)
-                discriminator_optimizer.zero_grad()
-                results = []
-                for part_index, part in enumerate(parts):
-                    with self.draws.part(part_index, micro_batches):
-                        loss, metrics = self.discriminator_loss(part, fakes[part_index].detach(), micro_batches == 1)
-                    self.backward_into(discriminator_optimizer, loss / micro_batches)
-                    results.append({"loss": loss.detach(), **metrics})
-                self.take_step(discriminator_optimizer)
-                discriminator_result = merge(results)
-                self.after_discriminator_step(discriminator_result, len(batch.images))
-
+                is_reused = index == len(batches) - 1 and self.training_settings.accumulate == 1
+                round_ = self.begin_round(batch, self.global_step * len(batches) + index, is_reused)
+                discriminator_result = self.discriminator_step(round_, discriminator_optimizer)
         with self.stopwatch("generator"):
-            self.draws.begin_batch()
-            generator_optimizer.zero_grad()
-            results = []
-            for part_index, (part, z) in enumerate(zip(parts, noise, strict=True)):
-                part_fakes = fakes[0] if reuse_fakes else self.generator(z, part.condition)
-                with self.draws.part(part_index, micro_batches):
-                    loss, metrics = self.generator_loss(part, part_fakes, discriminator_optimizer)
-                self.backward_into(generator_optimizer, loss / micro_batches)
-                results.append({"loss": loss.detach(), **metrics})
-            self.take_step(generator_optimizer)
-            generator_result = merge(results)
-
+            generator_result = self.generator_step(round_, generator_optimizer, discriminator_optimizer)
         self.finish_step(
             self.generator,
             losses={"discriminator": discriminator_result.pop("loss"), "generator": generator_result.pop("loss")},
             metrics={**discriminator_result, **generator_result},
-            samples=torch.cat(fakes).detach(),
+            samples=torch.cat(list(round_.fakes)).detach(),
             images=sum(len(batch.images) for batch in batches),
         )
+
+    def begin_round(self, batch: Batch, index: int, is_reused: bool) -> "Round":
+        """Divide the global batch `index` into micro-batches, and make fakes of their conditions for each."""
+        self.draws.begin_batch()
+        micro_batches = self.training_settings.accumulate
+        if self.conditions is not None:
+            batch = batch._replace(condition=self.conditions.of_batch(batch, self.seed, index))
+        parts = split(batch, micro_batches)
+        noise = self.noise(index, len(batch.images)).chunk(micro_batches)
+        with torch.set_grad_enabled(is_reused), self.stopwatch("generator"):
+            fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
+        return Round(parts, noise, fakes)
+
+    def discriminator_step(self, round_: "Round", optimizer: Optimizer) -> Metrics:
+        """One step of D; returns its loss and metrics."""
+        micro_batches = len(round_.parts)
+        if micro_batches > 1:
+            self.observe_in_parts(round_.parts, round_.fakes)
+        optimizer.zero_grad()
+        results = []
+        for index, (part, fakes) in enumerate(zip(round_.parts, round_.fakes, strict=True)):
+            with self.draws.part(index, micro_batches):
+                loss, metrics = self.discriminator_loss(part, fakes.detach(), micro_batches == 1)
+            self.backward_into(optimizer, loss / micro_batches)
+            results.append({"loss": loss.detach(), **metrics})
+        self.take_step(optimizer)
+        result = merge(results)
+        self.after_discriminator_step(result, sum(len(part.images) for part in round_.parts))
+        return result
+
+    def generator_step(self, round_: "Round", optimizer: Optimizer, discriminator_optimizer: Optimizer) -> Metrics:
+        """One step of G; returns its loss and metrics."""
+        self.draws.begin_batch()
+        micro_batches = len(round_.parts)
+        optimizer.zero_grad()
+        results = []
+        for index, (part, z, fakes) in enumerate(zip(*round_, strict=True)):
+            fakes = fakes if fakes.requires_grad else self.generator(z, part.condition)
+            with self.draws.part(index, micro_batches):
+                loss, metrics = self.generator_loss(part, fakes, discriminator_optimizer)
+            self.backward_into(optimizer, loss / micro_batches)
+            results.append({"loss": loss.detach(), **metrics})
+        self.take_step(optimizer)
+        return merge(results)
 
     def discriminator_loss(
         self, batch: Batch, fakes: Tensor, observe: bool = False, weights: Weights | None = None
@@ -251,7 +294,9 @@ class GAN(GenerativeModule):
         """D's scores, with its own weights or others, in float32: losses keep their precision under autocast."""
         seen = images if self.augment is None else self.augment(images)
         pack = self.game.pack
-        seen = seen.unflatten(0, (-1, pack)).flatten(1, 2) if pack > 1 else seen  # (B / pack, pack C, ...)
+        if pack > 1:
+            seen = seen.unflatten(0, (-1, pack)).flatten(1, 2)  # (B / pack, pack C, ...)
+            condition = None if condition is None else condition.unflatten(0, (-1, pack))
         if weights is None:
             scores: Scores = self.discriminator(seen, condition)
         else:
@@ -261,8 +306,7 @@ class GAN(GenerativeModule):
                 f"model.discriminator: {type(self.discriminator).__name__} returns {type(scores).__name__}: let it"
                 " return Scores(logits), as docs/extending.md shows"
             )
-        class_logits = scores.class_logits
-        return Scores(scores.logits.float(), None if class_logits is None else class_logits.float())
+        return Scores(*(None if part is None else part.float() for part in scores))  # type: ignore[arg-type]
 
     def noise(self, index: int, size: int) -> Tensor:
         """This process's rows of z ~ N(0, I) for the global batch `index`, a function of (seed, index, position)."""

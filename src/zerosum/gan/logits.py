@@ -111,8 +111,9 @@ def choose_images(split: Split, gan: GAN, count: int) -> Batch:
     order = torch.randperm(len(split.images), generator=generator(0, "overfitting"))[:count]
     rows = order[: len(order) - len(order) % gan.game.pack].numpy()
     images = from_uint8(torch.from_numpy(split.images[rows]).permute(0, 3, 1, 2)).to(gan.device)
-    labels = None if split.labels is None else torch.from_numpy(split.labels[rows]).to(gan.device)
-    return Batch(images, labels)
+    condition = None if split.condition is None else torch.from_numpy(split.condition[rows]).to(gan.device)
+    batch = Batch(images, condition)
+    return batch if gan.conditions is None else batch._replace(condition=gan.conditions.of_batch(batch, 0, 0))
 
 
 def describe_logits(sides: Sides, zero_separates: bool) -> dict[str, float]:

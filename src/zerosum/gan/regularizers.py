@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from zerosum.data.dataset import Dataset
 from zerosum.distributed import mean_over_processes
 from zerosum.errors import UserError
 from zerosum.gan import draws
@@ -56,6 +57,9 @@ class Regularizer(nn.Module):
     def due(self, step: int) -> bool:
         """Whether this step evaluates the penalty."""
         return step % self.every == 0
+
+    def begin(self, dataset: Dataset) -> None:
+        """Called once before training, for terms that need more of the data than its batches."""
 
     def observe(self, real: ScoredBatch, fake: ScoredBatch) -> None:
         """Called once before each step of D on which the term is due, with this process's whole batch.

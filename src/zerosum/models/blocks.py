@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from zerosum.models.networks import Scores
+
 KERNELS = 16
 """How many measures of nearness minibatch discrimination learns"""
 
@@ -59,6 +61,16 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([features, nearness.to(features.dtype)], 1)
 
 
+class ConditionedLayers(nn.Sequential):
+    """Layers in order, where those that need the condition may stand in place of others."""
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Pass the condition to layers that have an encoder for it."""
+        for layer in self:
+            features = layer(features, condition) if hasattr(layer, "encode") else layer(features)
+        return features
+
+
 def logit_head(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrimination: bool) -> nn.Sequential:
     """The end of a discriminator: features (B, *shape) to (B, 1), through the minibatch layers if chosen."""
     channels, *places = shape
@@ -69,3 +81,11 @@ def logit_head(shape: tuple[int, ...], minibatch_stddev: bool, minibatch_discrim
         layers += [MinibatchDiscrimination(features, KERNELS)]
         features += KERNELS
     return nn.Sequential(*layers, nn.Linear(features, 1))
+
+
+def score(head: nn.Sequential, features: Tensor) -> Scores:
+    """Scores of features (B, *shape) by a head, with what its last layer is given."""
+    *before, last = head
+    for layer in before:
+        features = layer(features)
+    return Scores(last(features).squeeze(1), features=features)

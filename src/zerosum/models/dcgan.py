@@ -6,7 +6,7 @@ import math
 from torch import Tensor, nn
 
 from zerosum.errors import UserError, check_positive
-from zerosum.models.blocks import logit_head, normalize_spectrally
+from zerosum.models.blocks import ConditionedLayers, logit_head, normalize_spectrally, score
 from zerosum.models.networks import Scores
 
 
@@ -50,13 +50,14 @@ class Generator(nn.Module):
         for before, after in itertools.pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
             layers += [nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], sample_shape[0], 4, 2, 1, bias=False))
+        layers += [nn.ConvTranspose2d(channels[-1], sample_shape[0], 4, 2, 1, bias=False)]
+        self.layers = ConditionedLayers(*layers)
         self.apply(initialize)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, latent_dim) to (B, C, H, W) in [-1, 1]."""
         projected = self.project(z).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # (B, C, 4, 4), channels last
-        return self.layers(projected).tanh()
+        return self.layers(projected, condition).tanh()
 
 
 class Discriminator(nn.Module):
@@ -86,10 +87,11 @@ class Discriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers)
         self.head = logit_head((channels[-1], 4, 4), minibatch_stddev, minibatch_discrimination)
+        self.num_features = self.head[-1].in_features
         self.apply(initialize)
         if spectral_norm:
             normalize_spectrally(self)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
         """(B, C, H, W) to (B,)."""
-        return Scores(self.head(self.layers(images)).squeeze(1))
+        return score(self.head, self.layers(images))

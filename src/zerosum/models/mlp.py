@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from zerosum.errors import check_positive
-from zerosum.models.blocks import logit_head, normalize_spectrally
+from zerosum.models.blocks import logit_head, normalize_spectrally, score
 from zerosum.models.networks import Scores
 
 
@@ -52,9 +52,10 @@ class Discriminator(nn.Module):
         hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
         head = logit_head((widths[-1],), minibatch_stddev, minibatch_discrimination)
         self.layers = nn.Sequential(nn.Flatten(), *hidden, *head)
+        self.num_features = head[-1].in_features
         if spectral_norm:
             normalize_spectrally(self)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
         """(B, *sample_shape) to (B,)."""
-        return Scores(self.layers(images).squeeze(1))
+        return score(self.layers, images)

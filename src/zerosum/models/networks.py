@@ -12,6 +12,8 @@ class Scores(NamedTuple):
     """(B,), never passed through a sigmoid; larger means more real"""
     class_logits: Tensor | None = None
     """(B, K), from discriminators that also classify"""
+    features: Tensor | None = None
+    """(B, num_features), the input of the last layer, from discriminators that labels or feature matching read"""
 
 
 class Generator(Protocol):

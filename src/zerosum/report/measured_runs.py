@@ -193,6 +193,12 @@ def explain_difference(first: Path, second: Path, expected: dict[str, Any], foun
     fields = "; ".join(f"{name} {one.get(name, 'unknown')} against {other.get(name, 'unknown')}" for name in names)
     if first == second:
         return f"{first} was measured in two ways during training: {fields}: leave it out, or train it again"
+    if "labels" in names:
+        uses = [fields.get("labels", "none") for fields in (one, other)]
+        return (
+            f"{first} and {second} use labels differently ({uses[0]} against {uses[1]}), and labels improve samples:"
+            " compare models of one kind"
+        )
     remedy = "measure them alike by evaluate with protocol=... (into evaluation_best.json), or compare them apart"
     if "features_hash" in names and one.get("features") == other.get("features"):
         remedy = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from zerosum.data.dataset import Dataset
+from zerosum.data.dataset import Dataset, DataShape
 from zerosum.errors import UserError, one_line
 from zerosum.evaluation.protocol import EvaluationProtocol
 from zerosum.experiment.build import build_module, make
@@ -47,11 +47,11 @@ def rebuild(
     zerosum's own models are built on the meta device first, to be compared with the checkpoint without memory.
     """
     try:
-        sample_shape = saved_shape(config, path.parent)
+        shape = saved_shape(config, path.parent)
         with torch.device("cpu" if trusted else "meta"):
-            outline = build_module(config, sample_shape)
+            outline = build_module(config, shape)
         check_weights(outline, stored, path, config["trainer"].get("precision"))
-        module = outline if trusted else build_module(config, sample_shape)
+        module = outline if trusted else build_module(config, shape)
         module.load_state_dict(stored["state_dict"])
     except UserError:
         raise
@@ -63,12 +63,20 @@ def rebuild(
     return module
 
 
-def saved_shape(config: dict[str, Any], run: Path) -> tuple[int, ...]:
-    """The shape of a sample, which a run saves so that it can be opened without its data."""
+def saved_shape(config: dict[str, Any], run: Path) -> DataShape:
+    """The shape of the data, which a run saves so that it can be opened without them."""
     shape = config["data"].get("sample_shape")
-    if not isinstance(shape, list) or not shape or not all(type(size) is int and 0 < size <= 2**16 for size in shape):
+    if not isinstance(shape, list) or not shape or not all(is_size(size) for size in shape):
         raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that a training made")
-    return tuple(shape)
+    counts = [config["data"].get(name) for name in ("num_classes", "num_attributes")]
+    if not all(count is None or is_size(count) for count in counts):
+        raise UserError(f"{run / 'config.yaml'} has no data.num_classes: choose a run that a training made")
+    return DataShape(tuple(shape), *counts)
+
+
+def is_size(value: Any) -> bool:
+    """Whether it is a whole number that may be a size."""
+    return type(value) is int and 0 < value <= 2**16
 
 
 def device() -> torch.device:

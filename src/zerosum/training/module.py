@@ -43,6 +43,8 @@ class GenerativeModule(LightningModule):
     """How many batches `training_step` receives: Algorithm 1's k for a GAN"""
     optimizer_names: ClassVar[tuple[str, ...]] = ("model",)
     """In the order of `configure_optimizers`"""
+    label_use: str = "none"
+    """How labels are used, as `zerosum.gan.labels` says"""
     last_step: StepResult
     seconds_trained: float
     """Time of this process in steps and their data, without callbacks"""

@@ -1,0 +1,202 @@
+"""Networks that are told a condition: any generator or discriminator, built with room for it."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized
+
+from zerosum.errors import UserError
+from zerosum.models.blocks import ConditionedLayers, normalize_spectrally
+from zerosum.models.networks import Scores
+
+MakeNetwork = Callable[..., nn.Module]
+"""Builds a network from `sample_shape`"""
+
+
+class Encoder(Protocol):
+    """Turns conditions into vectors."""
+
+    @property
+    def size(self) -> int:
+        """Of a vector, with all samples of a pack."""
+        ...
+
+    def __call__(self, condition: Tensor) -> Tensor:
+        """Conditions (B, ...) to float (B, size)."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Labels (B,), or (B, pack), as vectors of 0 and 1."""
+
+    num_classes: int
+    pack: int = 1
+
+    @property
+    def size(self) -> int:
+        """pack * num_classes"""
+        return self.pack * self.num_classes
+
+    def __call__(self, condition: Tensor) -> Tensor:
+        return one_hot(condition, self.num_classes).float().flatten(1)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Float vectors (B, A), or (B, pack, A), as they are."""
+
+    length: int
+    pack: int = 1
+
+    @property
+    def size(self) -> int:
+        """pack * length"""
+        return self.pack * self.length
+
+    def __call__(self, condition: Tensor) -> Tensor:
+        return condition.float().flatten(1)
+
+
+class JoinedGenerator(nn.Module):
+    """A generator whose z is joined by an embedding of the condition (Mirza and Osindero 2014, section 3.2).
+
+    The embedding is linear, of N(0, 1) weights at first, so that it is as large as z; `embedding` is its length.
+    """
+
+    def __init__(
+        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int = 50
+    ) -> None:
+        super().__init__()
+        self.latent_dim = find_latent_dim(make_network)
+        self.encode = encode
+        self.embed = nn.Linear(encode.size, embedding, bias=False)
+        nn.init.normal_(self.embed.weight)
+        self.network = make_network(sample_shape=sample_shape, latent_dim=self.latent_dim + embedding)
+
+    def forward(self, z: Tensor, condition: Tensor) -> Tensor:
+        """(B, latent_dim) and conditions (B, ...) to (B, *sample_shape)."""
+        return self.network(torch.cat([z, self.embed(self.encode(condition))], 1))
+
+
+def find_latent_dim(make_network: MakeNetwork) -> int:
+    """The length of z that a generator would be built with; UserError if its constructor does not take one."""
+    parameter = inspect.signature(make_network).parameters.get("latent_dim")
+    if parameter is None or not isinstance(parameter.default, int):
+        name = getattr(getattr(make_network, "func", make_network), "__name__", "the generator")
+        raise UserError(f"labels/generator=concat lengthens z, and {name} takes no latent_dim: give it that option")
+    return parameter.default
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm with a gain and a bias for each condition (Dumoulin et al. 2017, section 2.2).
+
+    Both are linear in the encoded condition; at first the gain is 1 and the bias 0, whatever the condition.
+    """
+
+    def __init__(self, norm: _BatchNorm, encode: Encoder) -> None:
+        super().__init__()
+        self.encode = encode
+        self.norm = type(norm)(norm.num_features, norm.eps, norm.momentum, affine=False)
+        self.gain = nn.Linear(encode.size, norm.num_features, bias=False)
+        self.bias = nn.Linear(encode.size, norm.num_features, bias=False)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """(B, C, ...) to the same shape."""
+        vector = self.encode(condition)
+        shape = (len(features), -1, *[1] * (features.dim() - 2))
+        return self.norm(features) * self.gain(vector).view(shape) + self.bias(vector).view(shape)
+
+
+def condition_batch_norms(make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> nn.Module:
+    """A generator whose batch norms have gains and biases for each condition (Miyato and Koyama 2018)."""
+    network = make_network(sample_shape=sample_shape)
+    replaced = 0
+    for layers in [module for module in network.modules() if isinstance(module, ConditionedLayers)]:
+        for index, layer in enumerate(layers):
+            if isinstance(layer, _BatchNorm):
+                layers[index] = ConditionalBatchNorm(layer, encode)
+                replaced += 1
+    if not replaced or any(isinstance(module, _BatchNorm) and module.affine for module in network.modules()):
+        raise UserError(
+            f"labels/generator=batch_norm conditions batch norms in ConditionedLayers, and {type(network).__name__} of"
+            f" {type(network).__module__} has {'others too' if replaced else 'none'}: use labels/generator=concat"
+        )
+    return network
+
+
+class JoinedDiscriminator(nn.Module):
+    """A discriminator that sees the condition as further channels, equal everywhere (Mirza and Osindero 2014)."""
+
+    def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.encode = encode
+        channels, *places = sample_shape
+        self.network = make_network(sample_shape=(channels + encode.size, *places))
+
+    def forward(self, images: Tensor, condition: Tensor) -> Scores:
+        """(B, *sample_shape) and conditions (B, ...) to (B,)."""
+        vector = self.encode(condition).to(images.dtype)
+        maps = vector.view(*vector.shape, *[1] * (images.dim() - 2)).expand(-1, -1, *images.shape[2:])
+        return self.network(torch.cat([images, maps], 1))
+
+
+class ProjectionDiscriminator(nn.Module):
+    """linear(h) + <embed(y), h> with the features h of the last layer (Miyato and Koyama 2018, equation 3).
+
+    The embedding has spectral norm where the network has.
+    """
+
+    def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.encode = encode
+        self.network = make_network(sample_shape=sample_shape)
+        self.embed = make_head(self.network, encode.size, inverted=True)
+
+    def forward(self, images: Tensor, condition: Tensor) -> Scores:
+        """(B, *sample_shape) and conditions (B, ...) to (B,)."""
+        scores = self.network(images)
+        assert scores.features is not None
+        projection = (self.embed(self.encode(condition)) * scores.features).sum(1)
+        return scores._replace(logits=scores.logits + projection)
+
+
+class ClassifyingDiscriminator(nn.Module):
+    """A discriminator with a second head, which guesses the condition from its features (Odena et al. 2017).
+
+    It is not told the condition. `class_logits` are logits of classes, or guesses of attributes.
+    """
+
+    def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = make_network(sample_shape=sample_shape)
+        self.classify = make_head(self.network, encode.size)
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
+        """(B, *sample_shape) to logits (B,) and class_logits (B, size)."""
+        scores = self.network(images)
+        return scores._replace(class_logits=self.classify(scores.features))
+
+
+def make_head(discriminator: nn.Module, size: int, inverted: bool = False) -> nn.Linear:
+    """A linear map from a discriminator's features to `size` numbers, or back, normalized as its own layers are."""
+    features: Any = getattr(discriminator, "num_features", None)
+    if not isinstance(features, int):
+        raise UserError(
+            f"labels: {type(discriminator).__name__} gives no features to tell classes by: let it have num_features and"
+            " return Scores(logits, features=...), as docs/extending.md shows"
+        )
+    head = nn.Linear(size, features, bias=False) if inverted else nn.Linear(features, size)
+    nn.init.normal_(head.weight, std=1 / math.sqrt(features))
+    if any(is_parametrized(layer, "weight") for layer in discriminator.modules()):
+        normalize_spectrally(head)
+    return head
