@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from zerosum.commands.evaluate import evaluate
-from zerosum.commands.sample import sample
+from zerosum.commands.sample import Asked, sample
 from zerosum.errors import UserError
 from zerosum.runs import resume
 from zerosum.runs.load import load, load_dataset, load_protocol
@@ -24,7 +24,7 @@ def openings(run):
         lambda: load(run),
         lambda: load_dataset(run),
         lambda: load_protocol(run),
-        lambda: sample(run, "last", 1, 0, None),
+        lambda: sample(run, "last", Asked(1, 0), None),
         lambda: evaluate(run, "last", "ema", {}),
         lambda: resume.resume(run, ["run.images=128"]),
     ]

@@ -4,7 +4,7 @@ import itertools
 
 from PIL import Image
 
-from zerosum.commands.sample import sample
+from zerosum.commands.sample import Asked, sample
 from zerosum.drawing.film import film
 from zerosum.training.callbacks.samples import Samples
 
@@ -24,8 +24,8 @@ def test_frames_are_dense_at_first():
 
 
 def test_samples_are_functions_of_their_seeds(finished_run, tmp_path):
-    sample(finished_run, "last", 5, 0, str(tmp_path / "five"))
-    sample(finished_run, "last", 2, 3, str(tmp_path / "two"))
+    sample(finished_run, "last", Asked(5, 0), str(tmp_path / "five"))
+    sample(finished_run, "last", Asked(2, 3), str(tmp_path / "two"))
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["000003.png", "000004.png", "grid.png"]
     for name in ("000003.png", "000004.png"):
         assert Image.open(tmp_path / "five" / name).tobytes() == Image.open(tmp_path / "two" / name).tobytes()

@@ -16,7 +16,7 @@ from strangers import openings, refused, tamper
 import zerosum
 from zerosum.commands.evaluate import evaluate
 from zerosum.commands.messages import command
-from zerosum.commands.sample import sample
+from zerosum.commands.sample import Asked, sample
 from zerosum.errors import UserError
 from zerosum.runs import resume
 from zerosum.runs.load import load, load_dataset, load_protocol
@@ -237,7 +237,7 @@ def test_ones_own_classes_are_opened_by_naming_their_package(mine):
     refused(mine, r"add trusted=\[my_models\]")
     for trusted in ("my_models", ["my_models"], ["my_models.Generator"]):
         assert type(load(mine, trusted=trusted).generator).__name__ == "Generator"
-    assert "1 samples" in sample(mine, "last", 1, 0, None, "my_models")
+    assert "1 samples" in sample(mine, "last", Asked(1, 0), None, "my_models")
     assert evaluate(mine, "last", "ema", {}, trusted=["my_models"])
     resume.resume(mine, ["run.images=128", "trusted=[my_models]"], ["my_models"])
     assert torch.load(mine / "last.ckpt", weights_only=True)["images_seen"] == 128

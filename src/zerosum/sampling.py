@@ -1,7 +1,7 @@
 """Samples of a trained model: sample i depends on seed i alone."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -46,6 +46,26 @@ def images(
     for start in range(0, len(seeds), batch_size):
         chosen = slice(start, start + batch_size)
         yield model.sample(seeds[chosen], None if condition is None else condition[chosen])
+
+
+class Sheet(NamedTuple):
+    """Samples of one picture, row by row."""
+
+    seeds: Sequence[int]
+    condition: Tensor | None
+    columns: int | None
+    """None where any number will do"""
+
+
+def arrange(model: Any, count: int, first: int = 0) -> Sheet:
+    """About `count` samples for a picture: of seeds from `first` on, or, of a conditional model, a row for each seed.
+
+    A column then has one condition.
+    """
+    if getattr(model, "conditions", None) is None:
+        return Sheet(range(first, first + count), None, None)
+    condition, columns = model.conditions.arrange(count)
+    return Sheet([first + row // columns for row in range(len(condition))], condition, columns)
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:

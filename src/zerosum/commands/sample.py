@@ -1,61 +1,133 @@
-"""Samples of a trained model, as files: zerosum sample run=outputs/<run> count=64 seed=0"""
+"""Samples of a trained model, as files: zerosum sample run=outputs/<run> count=64 seed=0 labels=0,1,2"""
 
+import re
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MOST_DRAWN = 1024
 """Samples in grid.png"""
-
-
 CONFIG_NAME = "sample"
 
 
 @command
+def main() -> None:
+    """Read labels=0,1,2 as one list, which Hydra would take for three jobs."""
+    sys.argv[1:] = [re.sub(r"^(labels|attributes)=([^\[\]{}]*,[^\[\]{}]*)$", r"\1=[\2]", word) for word in sys.argv[1:]]
+    sample_as_asked()
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG_NAME)
-def main(config: DictConfig) -> None:
+def sample_as_asked(config: DictConfig) -> None:
     """Write `count` samples, of seeds `seed`, `seed` + 1, ..., one file each and a grid."""
     with errors_as_sentences(CONFIG_NAME):
-        what = config.checkpoint, config.count, config.seed, config.output
-        print(sample(Path(config.run), *what, config.trusted))
+        asked = Asked(config.count, config.seed, as_list(config.labels), as_list(config.attributes))
+        print(sample(Path(config.run), config.checkpoint, asked, config.output, config.trusted))
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """One value, or several, as a list."""
+    node = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return node if isinstance(node, list) or node is None else [node]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`count` samples of seeds from `seed` on: of each of the `labels`, of one vector of `attributes`, or of any."""
+
+    count: int
+    seed: int
+    labels: list[int] | None = None
+    attributes: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.count) is not int or self.count < 1 or type(self.seed) is not int or self.seed < 0:
+            raise UserError(f"count={self.count} seed={self.seed}: count is a whole number from 1, seed from 0")
+        if self.labels is not None and (not self.labels or not all(type(label) is int for label in self.labels)):
+            raise UserError(f"labels={self.labels}: name whole numbers, as in labels=0,1,2")
+        if self.attributes is not None and not all(isinstance(value, int | float) for value in self.attributes):
+            raise UserError(f"attributes={self.attributes}: name a number for each attribute, as in attributes=0.5,1")
+
+    @property
+    def seeds(self) -> list[int]:
+        """One for each sample of a label."""
+        return list(range(self.seed, self.seed + self.count))
 
 
 def sample(
-    run: Path, checkpoint: str, count: int, seed: int, output: str | None, trusted: str | Sequence[str] = ()
+    run: Path, checkpoint: str, asked: Asked, output: str | None, trusted: str | Sequence[str] = ()
 ) -> str:
-    """Write samples of seeds seed to seed + count - 1 into a folder and return a sentence that says where.
+    """Write samples into a folder and return a sentence that says where.
 
-    Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either.
+    Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either, labels in columns.
     """
     import torch
 
     from zerosum import sampling
-    from zerosum.drawing.grid import as_picture, save_png
-    from zerosum.pixels import to_uint8
+    from zerosum.drawing.grid import save_png
     from zerosum.runs.load import load, load_dataset
 
-    if not isinstance(count, int) or count < 1 or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"count={count} seed={seed}: count is a whole number from 1, seed from 0")
     module = load(run, checkpoint, trusted=trusted)
     dataset = load_dataset(run, trusted)
     folder = Path(output) if output else run / "generated"
-    samples = torch.cat([batch.cpu() for batch in sampling.images(module, range(seed, seed + count))])
+    condition, columns = choose_condition(module, asked)
+    seeds = [seed for seed in asked.seeds for _ in range(columns or 1)]
+    samples = torch.cat([batch.cpu() for batch in sampling.images(module, seeds, condition)])
     if samples.dim() == 4:
-        for number, pixels in enumerate(to_uint8(samples), start=seed):
-            save_png(as_picture(pixels), folder / f"{number:06d}.png")
+        save_images(samples, seeds, asked.labels, folder)
     else:
         rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
         save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n", encoding="utf-8"))
-    save_png(dataset.draw(samples[:MOST_DRAWN]), folder / "grid.png")
-    seen = f"{count} samples of {run.name} at {module.images_seen:,} images"
+    shown = MOST_DRAWN - MOST_DRAWN % (columns or 1)
+    save_png(dataset.draw(samples[:shown], columns), folder / "grid.png")
+    of_labels = f" of each of the labels {', '.join(map(str, asked.labels))}" if asked.labels else ""
+    seen = f"{asked.count} samples{of_labels} of {run.name} at {module.images_seen:,} images"
     return f"{seen}: {folder}, all of them in {folder / 'grid.png'}"
+
+
+def choose_condition(module: Any, asked: Asked) -> tuple["Tensor | None", int | None]:
+    """Conditions of all samples, a row of labels for each seed, and the number of columns; None for any condition."""
+    import torch
+
+    from zerosum.gan.conditions import AttributeConditions, LabelConditions
+
+    conditions = getattr(module, "conditions", None)
+    if asked.labels is not None:
+        if not isinstance(conditions, LabelConditions):
+            raise UserError(f"labels={asked.labels}: this run is not conditioned on labels: leave the option out")
+        if not all(0 <= label < conditions.num_classes for label in asked.labels):
+            raise UserError(f"labels={asked.labels}: this run has the labels 0 to {conditions.num_classes - 1}")
+        return torch.tensor(asked.labels).repeat(asked.count), len(asked.labels)
+    if asked.attributes is not None:
+        if not isinstance(conditions, AttributeConditions):
+            raise UserError(f"attributes={asked.attributes}: this run is not conditioned on any: leave the option out")
+        if len(asked.attributes) != conditions.num_attributes:
+            raise UserError(f"attributes={asked.attributes}: this run has {conditions.num_attributes} attributes")
+        return torch.tensor([asked.attributes] * asked.count), None
+    return None, None
+
+
+def save_images(samples: "Tensor", seeds: list[int], labels: list[int] | None, folder: Path) -> None:
+    """One PNG a sample, named after its seed and, if it was asked for, its label."""
+    from zerosum.drawing.grid import as_picture, save_png
+    from zerosum.pixels import to_uint8
+
+    for index, (pixels, seed) in enumerate(zip(to_uint8(samples), seeds, strict=True)):
+        label = f"_label{labels[index % len(labels)]}" if labels else ""
+        save_png(as_picture(pixels), folder / f"{seed:06d}{label}.png")
 
 
 if __name__ == "__main__":

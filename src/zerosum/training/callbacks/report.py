@@ -136,7 +136,9 @@ class Report(Callback):
         is_image = len(dataset.sample_shape) == 3
         steps = STEPS if is_image else POINTS
         z = interpolate(ends[:-1], ends[1:], steps).transpose(0, 1).flatten(0, 1)  # (ARCS * steps, latent_dim)
-        samples = module.decode(z).float().cpu()
+        conditions = getattr(module, "conditions", None)  # one for each row
+        condition = None if conditions is None else conditions.draw(range(ARCS)).repeat_interleave(steps, 0)
+        samples = module.decode(z, condition).float().cpu()
         picture = grid(samples, columns=steps) if is_image else dataset.draw(samples)
         paths = "Each row goes" if is_image else f"{ARCS} paths of {steps} points go"
         caption = f"{paths} from the sample of one seed to that of the next, along the great arc between their latents"

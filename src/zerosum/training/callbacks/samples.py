@@ -26,6 +26,7 @@ class Samples(Callback):
 
     Frame i of n is drawn at budget * (exp(4 i/n) - 1) / (exp(4) - 1) images, the first before any training. Each shows
     the samples of seeds 0 to `count` - 1, by default as many as the dataset's picture has room for, and `title` below.
+    A conditional model has one column for each class, and one seed in each row.
     """
 
     def __init__(self, folder: str, title: str = "", frames: int = 48, count: int | None = None) -> None:
@@ -70,8 +71,9 @@ class Samples(Callback):
     def draw(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Save one picture to the folder and pass it to loggers that take images."""
         dataset = data_of(trainer).dataset
-        seeds = range(self.count or dataset.samples_to_draw)
-        samples = torch.cat([batch.float().cpu() for batch in sampling.images(module, seeds)])
-        picture = add_caption(dataset.draw(samples), f"{self.title} · {module.images_seen:,} images seen")
+        sheet = sampling.arrange(module, self.count or dataset.samples_to_draw)
+        images = sampling.images(module, sheet.seeds, sheet.condition)
+        samples = torch.cat([batch.float().cpu() for batch in images])
+        picture = add_caption(dataset.draw(samples, sheet.columns), f"{self.title} · {module.images_seen:,} images seen")
         save_png(picture, self.folder / "samples" / f"{module.images_seen:010d}.png")
         log_picture(trainer, module, "fixed_seeds", picture)
