@@ -1,44 +1,32 @@
 """The report of a sweep: report.html in its folder."""
 
-import math
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from zerosum.errors import UserError
 from zerosum.evaluation.measurement import with_arrow
 from zerosum.files import save_whole
-from zerosum.report.compare import choose_value, mean_floor
+from zerosum.report.compare import mean_floor
 from zerosum.report.curves import Curve, make_curves
-from zerosum.report.failures import find_reason
 from zerosum.report.figures import Level, Line, chart
-from zerosum.report.grouping import Setting, group_by_setting
+from zerosum.report.grouping import Setting
 from zerosum.report.html import Markup, details, element, join, table
-from zerosum.report.measured_runs import (
-    MeasuredRun,
-    better_directions,
-    find_run_folders,
-    is_run,
-    read_run,
-    shared_protocol,
-)
+from zerosum.report.measured_runs import MeasuredRun, better_directions
 from zerosum.report.page import LARGEST_PAGE, Section, make_page
 from zerosum.report.parallel import draw_parallel
 from zerosum.report.pictures import read_picture
 from zerosum.report.run_names import differing_options
-from zerosum.report.run_report import NAME, find_sheets, show_image
+from zerosum.report.run_pictures import find_sheets, show_image
+from zerosum.report.run_report import NAME
+from zerosum.report.sweep_files import Sweep, best_values, read_sweep
 from zerosum.report.table import (
     BLANK,
     collect_notes,
-    finite_values,
     format_number,
     format_protocol,
     format_range,
     value_names,
 )
-from zerosum.training.lock import is_held
 
 THUMBNAIL = 360
 """Pixels"""
@@ -48,26 +36,6 @@ MOST_JOBS = 200
 """Whose samples are shown"""
 MOST_LINES = 30
 """Settings in a chart: the best of them"""
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep's jobs: those that were measured, by setting, the best first, and reasons of those that failed."""
-
-    folder: Path
-    settings: list[Setting]
-    shared: str
-    value: str | None
-    """By which they are ordered"""
-    failed: dict[Path, str]
-    running: list[Path]
-    problem: str | None = None
-    """Why the values may not stand in one table"""
-
-    @property
-    def runs(self) -> list[MeasuredRun]:
-        """Every measured run, those of the best setting first."""
-        return [run for setting in self.settings for run in setting.runs]
 
 
 def write_sweep_report(folder: Path, names: list[str] | None = None, value: str | None = None) -> Path:
@@ -80,55 +48,6 @@ def write_sweep_report(folder: Path, names: list[str] | None = None, value: str 
     page = make_sweep_page(sweep)
     save_whole(path, lambda partial: partial.write_text(page, encoding="utf-8"))
     return path
-
-
-def read_sweep(folder: Path, names: list[str] | None = None, value: str | None = None) -> Sweep:
-    """Read every job; one that is damaged counts as failed."""
-    if is_run(folder):
-        raise UserError(f"{folder} is a single run: its report shows it alone")
-    runs, failed, running = [], {}, []
-    for job in find_run_folders(folder):
-        is_measured = (job / "metrics.json").exists()
-        try:
-            if is_measured:
-                runs.append(read_run(job))
-        except UserError as error:
-            failed[job] = str(error)
-            continue
-        is_done = is_measured and runs[-1].record.last.images >= runs[-1].config["run"]["images"]
-        if not is_done and is_held(job):
-            running.append(job)
-        elif not is_done:
-            failed[job] = find_reason(job) or "it ended early, and its logs give no reason"
-    if not runs:
-        return Sweep(folder, [], "", None, failed, running)
-    problem = None
-    try:
-        shared_protocol(runs)
-        value = choose_value(runs, value)
-    except UserError as error:
-        problem, value = str(error), None
-    settings, shared = group_by_setting(runs, names)
-    return Sweep(folder, sort_settings(settings, value), shared, value, failed, running, problem)
-
-
-def sort_settings(settings: list[Setting], value: str | None) -> list[Setting]:
-    """The best first: by the mean over seeds of the best measurement; those without a value last."""
-    if value is None:
-        return settings
-    runs = [run for setting in settings for run in setting.runs]
-    sign = -1 if better_directions(runs).get(value) == "higher" else 1
-
-    def key(setting: Setting) -> float:
-        values = best_values(setting, value)
-        return sign * statistics.mean(values) if values else math.inf
-
-    return sorted(settings, key=key)
-
-
-def best_values(setting: Setting, value: str) -> list[float]:
-    """A value of each seed's best measurement, where it is finite."""
-    return finite_values(run.record.best.values.get(value) for run in setting.runs)
 
 
 def make_sweep_page(sweep: Sweep, largest: int = LARGEST_PAGE) -> str:
@@ -263,7 +182,7 @@ def show_job(sweep: Sweep, name: str, run: MeasuredRun, largest: int) -> Markup 
     value = run.record.last.values.get(sweep.value or "")
     label = f"{name}, seed {seed}" + ("" if value is None else f": last {sweep.value} {format_number(value)}")
     figure = show_image(picture, f"{label}, at {last:,} images")
-    return None if figure is None else join(figure_with_link(figure, run.folder))
+    return None if figure is None else figure_with_link(figure, run.folder)
 
 
 def figure_with_link(figure: Markup, folder: Path) -> Markup:
