@@ -23,9 +23,8 @@ FINISH_SECONDS = 60.0
 """Longest wait at the end of a run for a W&B server that no longer answers; the data stays on disk"""
 FLUSH_SECONDS = 1.0
 """Between writes to W&B's file, whose own 15 s a killed run would lose"""
-
-
 MODES = ("online", "offline", "disabled")
+"""Values of logger.wandb.mode"""
 
 
 class WandbRun(WandbLogger):
