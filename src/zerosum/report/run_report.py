@@ -11,17 +11,23 @@ from zerosum.experiment.settings import flatten
 from zerosum.files import save_whole
 from zerosum.report.differences import find_differences_or_none
 from zerosum.report.html import Markup, copyable, details, element, join, table
-from zerosum.report.page import LARGEST_PAGE, Section, make_page
+from zerosum.report.page import LARGEST_PAGE, Section, bound, count_left_out, leave_out, make_page
 from zerosum.report.run_charts import draw_curves, draw_histograms, draw_losses, draw_quality
 from zerosum.report.run_files import RunFiles, read_run_files
 from zerosum.report.run_pictures import show_picture, show_samples
 from zerosum.report.table import BLANK, format_number
 
 NAME = "report.html"
-HEAVY = {"Losses and logits": "Charts", "Speed": "Charts", "Cards": "The cards of metrics.json"}
+HEAVY = {"Losses and logits": "Charts are", "Speed": "Charts are", "Cards": "The cards of metrics.json are"}
 """Sections that are left out whole where the page would be too large, and what they hold"""
 MOST_ROWS = 14
 """Differences that stand in the open"""
+SHOWN_FINDINGS, SHOWN_NUMBERS = 20, 10
+"""Findings, the latest first, and numbers behind each of them"""
+MOST_VALUES = 100
+"""In the table of best, last and floor"""
+LONGEST_NAME = 100
+"""Characters of a number's name"""
 
 
 def write_run_report(folder: Path) -> Path:
@@ -55,13 +61,13 @@ def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
         "Between samples": show_picture(files, "interpolation", share),
         "Cards": show_cards(files),
     }
-    bare = {} if share else {title: leave_out(what) for title, what in HEAVY.items()}
-    return [Section(title, bare.get(title, content)) for title, content in parts.items() if content]
+    sections = [Section(title, content) for title, content in parts.items() if content]
+    return sections if share else [strip(section) for section in sections]
 
 
-def leave_out(what: str) -> Markup:
-    """A sentence in the place of what would make the page too large."""
-    return element("p", f"{what} are left out: the page would be too large.", class_="quiet")
+def strip(section: Section) -> Section:
+    """A section without what makes a page large."""
+    return Section(section.title, leave_out(HEAVY[section.title])) if section.title in HEAVY else bound(section)
 
 
 def make_head(files: RunFiles) -> Markup:
@@ -164,12 +170,16 @@ def show_findings(findings: list[Finding] | None) -> Markup:
         return element("p", "No doctor looked at this run.", class_="verdict open")
     if not findings:
         return element("p", "The doctor looked and found no problem.", class_="verdict")
-    return join(*map(show_finding, sorted(findings, key=lambda finding: -finding.until)))
+    latest = sorted(findings, key=lambda finding: -finding.until)
+    left_out = count_left_out("findings", len(findings) - SHOWN_FINDINGS)
+    return join(*map(show_finding, latest[:SHOWN_FINDINGS]), left_out)
 
 
 def show_finding(finding: Finding) -> Markup:
     """One problem: its sentence, the numbers behind it, and what to try."""
-    evidence = ", ".join(f"{name} {format_number(value)}" for name, value in finding.evidence.items())
+    numbers = [f"{name[:LONGEST_NAME]} {format_number(value)}" for name, value in finding.evidence.items()]
+    left_out = [f"{len(numbers) - SHOWN_NUMBERS} more"] if len(numbers) > SHOWN_NUMBERS else []
+    evidence = ", ".join(numbers[:SHOWN_NUMBERS] + left_out)
     return element(
         "div",
         element("h3", finding.name.replace("_", " ")),
@@ -193,14 +203,15 @@ def show_quality(files: RunFiles, share: float = 1.0) -> Markup | None:
             f"{name} {ARROWS.get(better.get(name, ''), '')}".strip(),
             *(say(values.get(name)) for values in columns.values()),
         ]
-        for name in names
+        for name in names[:MOST_VALUES]
     ]
     when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
     meaning = "Best: where best.ckpt was chosen. Floor: the value of real images in place of samples."
     values = table("Best, last and floor", ["value", *columns], [*rows, when], numbers=3)
-    explained = join(element("p", meaning, class_="quiet"), values)
+    left_out = count_left_out("values", len(names) - MOST_VALUES)
+    explained = join(element("p", meaning, class_="quiet"), values, left_out)
     if not share:
-        return join(explained, leave_out("Charts"))
+        return join(explained, leave_out("Charts are"))
     charts = element("div", *draw_quality(record, better, share), class_="charts")
     others = {name: line for name, line in files.curves.items() if name.removeprefix("quality/") not in names}
     return join(explained, charts, draw_curves(others, "quality", share))
