@@ -227,7 +227,7 @@ def test_the_rules_read_what_the_callback_keeps_and_nothing_else():
     assert asked == set(HEALTHY)
 
 
-def test_findings_are_written_when_they_change(tmp_path, monkeypatch):
+def test_findings_are_written_when_they_change_by_one_process(tmp_path, monkeypatch):
     evaluate, written = Evaluate(SimpleNamespace(better={"fid": "lower"}), str(tmp_path)), []
     monkeypatch.setattr(evaluate, "write", lambda: written.append(evaluate.findings))
     evaluate.history = [None]
@@ -240,6 +240,9 @@ def test_findings_are_written_when_they_change(tmp_path, monkeypatch):
         doctor.findings = merge(doctor.findings, examine(case_of(curves)))
         doctor.record(trainer)
     assert [[finding.name for finding in findings] for findings in written] == [["collapse"]]
+    trainer.is_global_zero, doctor.findings = False, []
+    doctor.record(trainer)
+    assert evaluate.findings == [] and len(written) == 1  # other processes leave the file alone
 
 
 FAST = ("dataset=ring", "trainer=cpu", "training.batch_size=16", "run.images=160", "~callbacks.samples")
