@@ -7,7 +7,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -21,7 +20,6 @@ from zerosum.gan.logits import Logits
 from zerosum.training.callbacks.weights import Weights
 
 HOOKS = ("on_train_start", "on_train_batch_start", "on_train_batch_end", "on_train_end", "observe")
-RESULTS = Path(__file__).parent / "results"
 
 
 def timed(seconds: dict[str, float], name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from doctor_verdicts import read_run, write_page
+from doctor_runs import read_run
+from doctor_verdicts import write_page
 from planted import BASES, FAULTS
 
 from zerosum.errors import UserError

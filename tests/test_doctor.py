@@ -3,7 +3,9 @@
 import importlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings, strategies
@@ -17,6 +19,7 @@ from zerosum.errors import UserError
 from zerosum.experiment.compose import compose
 from zerosum.experiment.settings import validate
 from zerosum.experiment.train import train
+from zerosum.training.callbacks.evaluate import Evaluate
 
 HEALTHY = {
     "quality/fid": [2900, 300, 90, 40, 20, 12, 9, 8],
@@ -191,6 +194,55 @@ def test_a_long_history_is_thinned_and_keeps_its_ends():
     values = history.values("fid")
     assert len(values) <= MOST_POINTS and values[0] == 0 and values[-1] == 5 * MOST_POINTS - 1
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))).curves == history.curves
+
+
+class Recorder(dict):
+    """Curves that note which of them are asked for."""
+
+    def __init__(self, curves):
+        super().__init__(curves)
+        self.asked = set()
+
+    def get(self, name, *default):
+        self.asked.add(name)
+        return super().get(name, *default)
+
+
+def test_the_rules_read_what_the_callback_keeps_and_nothing_else():
+    asked = set()
+    for curves in ({}, *SICK.values(), *VARIANTS.values()):
+        case = case_of(HEALTHY | curves)
+        case.history.curves = Recorder(case.history.curves)
+        findings = examine(case)
+        asked |= case.history.curves.asked
+        doctor = Doctor()
+        doctor.metric = "fid"
+        others = {"game/singular_value/0": 1.0, "quality/class_share/7": 0.1, "quality/fid_infinity": 2.0}
+        others |= {"doctor/findings": 1.0, "speed/images_per_second": 3.0}
+        for index in range(8):
+            read = {name: values[index] for name, values in (HEALTHY | curves).items()}
+            doctor.observe(1000 * index, read | others)
+        assert examine(replace(case, history=doctor.history)) == findings
+        assert doctor.history.curves.keys().isdisjoint(others)
+    assert asked == set(HEALTHY)
+
+
+def test_findings_are_written_when_they_change_by_one_process(tmp_path, monkeypatch):
+    evaluate, written = Evaluate(SimpleNamespace(better={"fid": "lower"}), str(tmp_path)), []
+    monkeypatch.setattr(evaluate, "write", lambda: written.append(evaluate.findings))
+    evaluate.history = [None]
+    trainer = SimpleNamespace(callbacks=[evaluate], is_global_zero=True)
+    doctor = Doctor()
+    doctor.on_fit_start(trainer, None)
+    doctor.record(trainer)
+    assert evaluate.findings == [] == written
+    for curves in (HEALTHY, HEALTHY | SICK["collapse"], HEALTHY | SICK["collapse"]):
+        doctor.findings = merge(doctor.findings, examine(case_of(curves)))
+        doctor.record(trainer)
+    assert [[finding.name for finding in findings] for findings in written] == [["collapse"]]
+    trainer.is_global_zero, doctor.findings = False, []
+    doctor.record(trainer)
+    assert evaluate.findings == [] and len(written) == 1  # other processes leave the file alone
 
 
 FAST = ("dataset=ring", "trainer=cpu", "training.batch_size=16", "run.images=160", "~callbacks.samples")

@@ -15,6 +15,7 @@ from PIL import Image
 from zerosum.commands.report import write_reports
 from zerosum.errors import UserError
 from zerosum.report.figures import Line, pool, smooth
+from zerosum.report.page import LARGEST_PAGE, read_plotly
 from zerosum.report.run_charts import draw_losses
 from zerosum.report.run_report import make_run_page, write_run_report
 
@@ -202,6 +203,32 @@ def test_charts_of_many_columns_get_fewer_points_or_are_left_out_and_named(tmp_p
     assert len(page.encode()) <= len(whole.encode()) - 100_000 and page.count("<figure") == whole.count("<figure")
     bare = make_run_page(folder, largest=len(make_run_page(folder, largest=0).encode()))
     assert bare.count("Charts are left out: the page would be too large") == 2 and "<figure" not in bare
+
+
+def test_of_very_many_values_and_findings_some_are_shown_and_the_others_counted(tmp_path):
+    folder = full_run(tmp_path / "run")
+    record = json.loads((folder / "metrics.json").read_text())
+    for part in ("best", "last"):
+        record[part]["values"] |= {f"{part}{number}": 1.0 for number in range(99)}
+    record["floor"] = {f"floor{number}": 1.0 for number in range(100)}
+    record["history"][-1] = record["last"]
+    (folder / "metrics.json").write_text(json.dumps(record))
+    evidence = {"x" * 60_000: 1.0} | {f"number{number}": 2.0 for number in range(99)}
+    add_findings(folder, [FINDING | {"since": n, "until": n, "evidence": evidence} for n in range(100)])
+    text = make_run_page(folder)
+    assert len(text.encode()) <= LARGEST_PAGE < 100 * 60_000 + len(read_plotly())
+    page = read_page(write_run_report(folder))
+    assert page.problems == [] and len(page.all("img")) == 6
+    assert "80 more findings are left out." in page.texts and "From 99 to 99 images." in page.text
+    assert "number8 2, 90 more." in page.text and "number9" not in page.text
+    assert "199 more values are left out." in page.texts  # of fid, twice 99 and 100
+
+
+def test_a_part_that_alone_is_very_large_is_left_out_of_the_smallest_page(tmp_path):
+    folder = fake_run(tmp_path / "run", typed=("'" * 100_000,))  # each takes thirty bytes
+    assert len(make_run_page(folder).encode()) > len(read_plotly()) + 3_000_000
+    page = make_run_page(folder, largest=0)
+    assert len(page.encode()) < len(read_plotly()) + 100_000 and "This part is left out: the page" in page
 
 
 @pytest.mark.slow

@@ -1,20 +1,24 @@
 """The report of a sweep: the table, charts of options, samples and failures."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from fake_runs import fake_run
-from pages import read_page
+from pages import Page, read_page
 from PIL import Image
 
 from zerosum.commands.report import write_report
 from zerosum.commands.sweeps import SweepTable, note_failure
-from zerosum.report import run_report
+from zerosum.report import run_report, sweep_table
 from zerosum.report.failures import find_reason
+from zerosum.report.grouping import Setting
 from zerosum.report.measured_runs import read_run
+from zerosum.report.page import LARGEST_PAGE, read_plotly
 from zerosum.report.parallel import numeric_options
 from zerosum.report.run_report import write_run_report
-from zerosum.report.sweep_report import write_sweep_report
+from zerosum.report.sweep_files import read_sweep
+from zerosum.report.sweep_report import make_sweep_page, write_sweep_report
 from zerosum.training.lock import hold, is_held
 
 EVIL = "<img src=x onerror=alert(2)></script>"
@@ -58,6 +62,35 @@ def test_numeric_options_that_differ_get_axes_and_copies_do_not(tmp_path):
     figure = next(figure for figure in page.figures if "shapes" in figure["layout"])
     assert figure["layout"]["xaxis"]["ticktext"] == ["lr", "gamma", "fid"]
     assert [trace["y"][:2] for trace in figure["data"]] == [[0, 0], [1 / 3, 1], [2 / 3, 0], [1, 1]]
+
+
+def test_of_a_page_that_would_be_too_large_rows_points_and_charts_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_table, "MOST_ROWS", 40)
+    monkeypatch.setattr(sweep_table, "FEWEST_ROWS", 10)
+    names = {f"value{number}": 1.0 for number in range(90)}
+    for gamma in (1, 2):
+        run = fake_run(tmp_path / f"{gamma}", fids=(9.0,) * 1_000, typed=(f"gamma={gamma}",), gamma=gamma, lr=gamma / 3)
+        record = json.loads((run / "metrics.json").read_text())
+        for number, entry in enumerate(record["history"][:20]):
+            entry["values"] |= {f"{name}_{number}": value for name, value in names.items()}
+        (run / "metrics.json").write_text(json.dumps(record))
+    small = read_sweep(tmp_path)
+    runs = [replace(run, folder=tmp_path / str(number)) for number, run in enumerate(small.runs * 30)]
+    settings = [Setting(f"gamma={number}", [run]) for number, run in enumerate(runs)]
+    failed = {tmp_path / f"bad{number}": "reason" * 60 for number in range(90)}
+    sweep = replace(small, settings=settings, failed=failed)
+    whole = make_sweep_page(sweep)
+    assert len(whole.encode()) <= LARGEST_PAGE
+    for words in ("20 more settings", "20 more runs", "50 more failed jobs", "1,771 more values"):
+        assert f"{words} are left out." in whole, words
+    smaller = make_sweep_page(sweep, largest=len(whole.encode()) - 1)
+    points = [len(Page(page).figures[0]["data"][0]["x"]) for page in (whole, smaller)]
+    assert points == [600, 180]
+    bare = make_sweep_page(sweep, largest=0)
+    assert len(bare.encode()) < len(read_plotly()) + 500_000 and "<figure" not in bare
+    assert bare.count("Charts are left out: the page would be too large.") == 2
+    for words in ("50 more settings", "80 more failed jobs", "1,795 more values"):
+        assert f"{words} are left out." in bare, words
 
 
 def test_failed_jobs_are_listed_with_their_last_error_and_running_ones_are_not(tmp_path):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from zerosum.commands.messages import errors_as_sentences
 from zerosum.errors import UserError
 from zerosum.training.loggers import wandb_logger
 from zerosum.training.wandb_names import name_of, read_run_id, tags_of, without_copies
@@ -50,6 +51,23 @@ def test_modes_of_wandb_are_taken(mode, tmp_path):
 def test_a_mistyped_mode_is_a_sentence_before_training(tmp_path):
     with pytest.raises(UserError, match=r"mode=ofline: choose online, offline, disabled\. Did you mean offline"):
         wandb_logger(str(tmp_path), mode="ofline")
+
+
+@pytest.mark.parametrize("mode", ["dryrun", "shared"])
+def test_what_wandb_takes_from_the_environment_is_taken(mode, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert wandb_logger(str(tmp_path)).mode is None
+
+
+@pytest.mark.parametrize("option", [None, "offline"])
+def test_a_mistyped_mode_of_the_environment_ends_the_program_with_a_sentence(option, tmp_path, monkeypatch, capsys):
+    """W&B reads the variable beside the option too, and refuses it with a traceback."""
+    monkeypatch.setenv("WANDB_MODE", "offlien")
+    with pytest.raises(SystemExit, match="1"), errors_as_sentences():
+        wandb_logger(str(tmp_path), mode=option)
+    message = capsys.readouterr().err
+    assert message.startswith("error: the environment variable WANDB_MODE=offlien: choose online, offline, disabled,")
+    assert "Did you mean offline" in message and message.count("\n") == 1
 
 
 def test_a_resumed_run_continues_its_wandb_run(tmp_path):

@@ -52,10 +52,8 @@ class SweepTable(Callback):
         """Write after every job, because Hydra does not call `on_multirun_end` if one failed; only rank 0 writes."""
         if config.hydra.get("mode") is RunMode.RUN or os.environ.get("LOCAL_RANK", "0") != "0":
             return
-        if job_return.status is JobStatus.FAILED and isinstance(error := job_return._return_value, BaseException):
-            write_to_log(
-                error.args[0] if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
-            )
+        if job_return.status is JobStatus.FAILED:
+            note_failure(job_return._return_value)
         self.write_report(config)
         with suppress(UserError):
             self.write(config)
@@ -96,7 +94,7 @@ class SweepTable(Callback):
 def note_failure(error: Any) -> None:
     """Write a job's error to its own log, where the sweep's report looks for it: Hydra raises it later, elsewhere."""
     if isinstance(error, BaseException):
-        write_to_log(one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
+        write_to_log(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
 
 
 def direction_of(config: DictConfig, objective: str) -> str:

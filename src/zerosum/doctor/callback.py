@@ -11,7 +11,7 @@ from zerosum.data.images import ImageDataset
 from zerosum.doctor.case import Case, Settings
 from zerosum.doctor.examine import examine, merge
 from zerosum.doctor.history import History
-from zerosum.doctor.rules import RULES
+from zerosum.doctor.rules import READ, RULES
 from zerosum.errors import UserError, did_you_mean
 from zerosum.evaluation.finding import Finding
 from zerosum.gan.gan import GAN
@@ -26,7 +26,7 @@ log = logging.getLogger("zerosum")
 
 
 class Doctor(Callback):
-    """Reads all that the other callbacks log, and says what is wrong, with the numbers that show it and what to try.
+    """Reads what the other callbacks log, and says what is wrong, with the numbers that show it and what to try.
 
     It looks after each evaluation, or where nothing is evaluated after each look at D's logits. Findings go to the
     terminal, to metrics.json, and as alerts to loggers that have them. Those named in `stop` end training.
@@ -40,11 +40,21 @@ class Doctor(Callback):
         self.stop = tuple(stop)
         self.history = History()
         self.findings: list[Finding] = []
+        self.metric: str | None = None
         self.is_due = False
 
+    def on_fit_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
+        """Prepare for the first evaluation, which comes before this callback's `on_train_start`."""
+        evaluate = evaluation_of(trainer)
+        if evaluate is not None:
+            self.metric = next(iter(evaluate.protocol.better))
+            evaluate.findings = self.findings
+
     def observe(self, images: int, values: dict[str, float]) -> None:
-        """Keep values that were logged; those of the clock differ from run to run, and no rule reads them."""
-        self.history.add(images, {name: value for name, value in values.items() if not name.startswith("speed/")})
+        """Keep the values that a rule reads: each checkpoint holds them."""
+        main = f"quality/{self.metric}"
+        read = {name: value for name, value in values.items() if name == main or name.startswith(READ)}
+        self.history.add(images, read)
         self.is_due = self.is_due or any(name.startswith(("quality/", "game/separation/")) for name in values)
 
     def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
@@ -52,7 +62,7 @@ class Doctor(Callback):
         self.settings = settings_of(pl_module, data_of(trainer).dataset)
         self.budget = budget_of(trainer)
         self.is_due = False  # of an untrained model there is nothing to say
-        self.record(evaluation_of(trainer))
+        self.record(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
@@ -73,7 +83,7 @@ class Doctor(Callback):
         for finding in [finding for finding in found if finding.name not in before]:
             self.tell(trainer, finding)
         self.findings = merge(self.findings, found)
-        self.record(evaluate)
+        self.record(trainer)
         log_values(trainer, module, in_section("doctor", {"findings": float(len(found))}))
         self.is_due = False
         self.end_if_asked(trainer, found)
@@ -83,12 +93,14 @@ class Doctor(Callback):
         log.warning("%s images: %s. Try %s", f"{finding.since:,}", finding.sentence, finding.override)
         log_alert(trainer, finding.name.replace("_", " "), f"{finding.sentence}. Try {finding.override}")
 
-    def record(self, evaluate: Evaluate | None) -> None:
-        """Let metrics.json hold the findings."""
-        if evaluate is not None:
-            evaluate.findings = self.findings
-            if evaluate.history:
-                evaluate.write()
+    def record(self, trainer: Trainer) -> None:
+        """Write the findings to metrics.json if they have changed."""
+        evaluate = evaluation_of(trainer)
+        if evaluate is None or evaluate.findings == self.findings:
+            return
+        evaluate.findings = self.findings
+        if evaluate.history and trainer.is_global_zero:
+            evaluate.write()
 
     def end_if_asked(self, trainer: Trainer, found: list[Finding]) -> None:
         """UserError at a finding that should end training, in all processes; nothing is rolled back."""

@@ -14,6 +14,12 @@ from zerosum.doctor.case import Case
 Evidence = dict[str, float]
 Rule = Callable[[Case], Evidence | None]
 
+READ = (
+    *("game/separation/", "game/gradient_norm/generator", "game/overfitting/r_v", "game/logits/greatest"),
+    *("game/update_ratio/", "game/batch_leak", "quality/diversity", "quality/classes_missing"),
+    *("quality/nearer_to_train", "quality/nearest/"),
+)
+"""Names of the values that rules read beside the main metric, or how such names begin"""
 LAST = 3
 """A problem must show in this many successive measurements"""
 CERTAIN = 0.99

@@ -14,6 +14,8 @@ from zerosum.report.html import Markup, element, join
 
 LARGEST_PAGE = 10_000_000
 """Bytes"""
+LARGEST_SECTION = 500_000
+"""Bytes of a section where the page would be too large"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,22 @@ class Section:
     def anchor(self) -> str:
         """The end of the address that leads to it."""
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
+
+
+def leave_out(what: str) -> Markup:
+    """A sentence in the place of what would make the page too large."""
+    return element("p", f"{what} left out: the page would be too large.", class_="quiet")
+
+
+def count_left_out(what: str, count: int) -> Markup | None:
+    """A sentence that counts what is not shown; None if everything is."""
+    return element("p", f"{count:,} more {what} are left out.", class_="quiet") if count > 0 else None
+
+
+def bound(section: Section) -> Section:
+    """The section, or a sentence in its place if it is very large."""
+    is_small = len(section.content.encode()) <= LARGEST_SECTION
+    return section if is_small else Section(section.title, leave_out("This part is"))
 
 
 def make_page(title: str, head: Markup, sections: list[Section]) -> str:

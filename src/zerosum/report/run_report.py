@@ -1,6 +1,5 @@
 """The report of one run: report.html in its folder."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,18 +10,24 @@ from zerosum.evaluation.measurement import ARROWS, Measurement, Record
 from zerosum.experiment.settings import flatten
 from zerosum.files import save_whole
 from zerosum.report.differences import find_differences_or_none
-from zerosum.report.html import EMPTY, Markup, copyable, details, element, join, table
-from zerosum.report.page import LARGEST_PAGE, Section, make_page
-from zerosum.report.pictures import FILM_BYTES, PICTURE_BYTES, Picture, read_film, read_picture
+from zerosum.report.html import Markup, copyable, details, element, join, table
+from zerosum.report.page import LARGEST_PAGE, Section, bound, count_left_out, leave_out, make_page
 from zerosum.report.run_charts import draw_curves, draw_histograms, draw_losses, draw_quality
 from zerosum.report.run_files import RunFiles, read_run_files
+from zerosum.report.run_pictures import show_picture, show_samples
 from zerosum.report.table import BLANK, format_number
 
 NAME = "report.html"
-HEAVY = {"Losses and logits": "Charts", "Speed": "Charts", "Cards": "The cards of metrics.json"}
+HEAVY = {"Losses and logits": "Charts are", "Speed": "Charts are", "Cards": "The cards of metrics.json are"}
 """Sections that are left out whole where the page would be too large, and what they hold"""
 MOST_ROWS = 14
 """Differences that stand in the open"""
+SHOWN_FINDINGS, SHOWN_NUMBERS = 20, 10
+"""Findings, the latest first, and numbers behind each of them"""
+MOST_VALUES = 100
+"""In the table of best, last and floor"""
+LONGEST_NAME = 100
+"""Characters of a number's name"""
 
 
 def write_run_report(folder: Path) -> Path:
@@ -56,13 +61,13 @@ def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
         "Between samples": show_picture(files, "interpolation", share),
         "Cards": show_cards(files),
     }
-    bare = {} if share else {title: leave_out(what) for title, what in HEAVY.items()}
-    return [Section(title, bare.get(title, content)) for title, content in parts.items() if content]
+    sections = [Section(title, content) for title, content in parts.items() if content]
+    return sections if share else [strip(section) for section in sections]
 
 
-def leave_out(what: str) -> Markup:
-    """A sentence in the place of what would make the page too large."""
-    return element("p", f"{what} are left out: the page would be too large.", class_="quiet")
+def strip(section: Section) -> Section:
+    """A section without what makes a page large."""
+    return Section(section.title, leave_out(HEAVY[section.title])) if section.title in HEAVY else bound(section)
 
 
 def make_head(files: RunFiles) -> Markup:
@@ -165,12 +170,16 @@ def show_findings(findings: list[Finding] | None) -> Markup:
         return element("p", "No doctor looked at this run.", class_="verdict open")
     if not findings:
         return element("p", "The doctor looked and found no problem.", class_="verdict")
-    return join(*map(show_finding, sorted(findings, key=lambda finding: -finding.until)))
+    latest = sorted(findings, key=lambda finding: -finding.until)
+    left_out = count_left_out("findings", len(findings) - SHOWN_FINDINGS)
+    return join(*map(show_finding, latest[:SHOWN_FINDINGS]), left_out)
 
 
 def show_finding(finding: Finding) -> Markup:
     """One problem: its sentence, the numbers behind it, and what to try."""
-    evidence = ", ".join(f"{name} {format_number(value)}" for name, value in finding.evidence.items())
+    numbers = [f"{name[:LONGEST_NAME]} {format_number(value)}" for name, value in finding.evidence.items()]
+    left_out = [f"{len(numbers) - SHOWN_NUMBERS} more"] if len(numbers) > SHOWN_NUMBERS else []
+    evidence = ", ".join(numbers[:SHOWN_NUMBERS] + left_out)
     return element(
         "div",
         element("h3", finding.name.replace("_", " ")),
@@ -180,73 +189,6 @@ def show_finding(finding: Finding) -> Markup:
         copyable(finding.override, "the options") if finding.override else None,
         class_="finding",
     )
-
-
-def show_samples(files: RunFiles, share: float) -> Markup | None:
-    """Real images beside samples at the best and at the last evaluation, and the film."""
-    sheets = find_sheets(files.folder)
-    chosen = choose_sheets(sheets, files.record)
-    pictures = [(files.folder / "report" / "real.png", caption_of(files, "real", "Real images"))]
-    pictures += [(sheets[images], f"Samples at {images:,} images: {title}") for images, title in chosen.items()]
-    figures = [show_image(read(path, files, share), caption) for path, caption in pictures]
-    shown = [figure for figure in figures if figure is not None]
-    grid = element("div", *shown, class_="pictures") if shown else EMPTY
-    return join(grid, show_film(files, share)) or None
-
-
-def read(path: Path, files: RunFiles, share: float) -> Picture | None:
-    """A picture of the run's folder, in `share` of the usual bytes."""
-    return read_picture(path, files.folder, largest=round(share * PICTURE_BYTES)) if share else None
-
-
-def show_film(files: RunFiles, share: float) -> Markup | None:
-    """The film of training, which folds away."""
-    path = files.folder / "training.gif"
-    if not path.exists():
-        return None
-    film = read_film(path, files.folder, round(share * FILM_BYTES)) if share > 0.2 else None
-    if film is None:
-        return element("p", "The film, training.gif, is left out: it is damaged, or the page would be too large.")
-    figure = show_image(film, "The same seeds over training. Fold this part to stop the film.")
-    return element("details", element("summary", "Film of training"), figure, open=True, class_="film")
-
-
-def show_picture(files: RunFiles, name: str, share: float) -> Markup | None:
-    """A picture that the callback has drawn, with its caption; None if there is none."""
-    picture = read(files.folder / "report" / f"{name}.png", files, share)
-    figure = show_image(picture, caption_of(files, name, name))
-    return None if figure is None else element("div", figure, class_="wide")
-
-
-def caption_of(files: RunFiles, name: str, otherwise: str) -> str:
-    """What the callback says of a picture."""
-    return str(files.facts.get("captions", {}).get(name, otherwise))
-
-
-def show_image(picture: Picture | None, caption: str) -> Markup | None:
-    """The picture over its caption, which is its text alternative too."""
-    if picture is None:
-        return None
-    image = element("img", src=picture.source, alt=caption, width=picture.width, height=picture.height)
-    return element("figure", image, element("figcaption", caption))
-
-
-def find_sheets(folder: Path) -> dict[int, Path]:
-    """{images seen: file} of samples/, in order."""
-    found = [path for path in (folder / "samples").glob("*.png") if re.fullmatch(r"\d{1,18}", path.stem)]
-    return {int(path.stem): path for path in sorted(found, key=lambda path: int(path.stem))}
-
-
-def choose_sheets(sheets: Mapping[int, Path], record: Record | None) -> dict[int, str]:
-    """{images seen: title} of the best and the last sheet."""
-    if not sheets:
-        return {}
-    chosen = {}
-    if record is not None:
-        best = min(sheets, key=lambda images: abs(images - record.best.images))
-        chosen[best] = f"nearest to the best, of {record.best.images:,}"
-    last = max(sheets)
-    return {**chosen, last: "the best and the last" if last in chosen else "the last"}
 
 
 def show_quality(files: RunFiles, share: float = 1.0) -> Markup | None:
@@ -261,14 +203,15 @@ def show_quality(files: RunFiles, share: float = 1.0) -> Markup | None:
             f"{name} {ARROWS.get(better.get(name, ''), '')}".strip(),
             *(say(values.get(name)) for values in columns.values()),
         ]
-        for name in names
+        for name in names[:MOST_VALUES]
     ]
     when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
     meaning = "Best: where best.ckpt was chosen. Floor: the value of real images in place of samples."
     values = table("Best, last and floor", ["value", *columns], [*rows, when], numbers=3)
-    explained = join(element("p", meaning, class_="quiet"), values)
+    left_out = count_left_out("values", len(names) - MOST_VALUES)
+    explained = join(element("p", meaning, class_="quiet"), values, left_out)
     if not share:
-        return join(explained, leave_out("Charts"))
+        return join(explained, leave_out("Charts are"))
     charts = element("div", *draw_quality(record, better, share), class_="charts")
     others = {name: line for name, line in files.curves.items() if name.removeprefix("quality/") not in names}
     return join(explained, charts, draw_curves(others, "quality", share))

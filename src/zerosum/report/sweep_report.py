@@ -1,44 +1,23 @@
 """The report of a sweep: report.html in its folder."""
 
-import math
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from zerosum.errors import UserError
-from zerosum.evaluation.measurement import with_arrow
 from zerosum.files import save_whole
-from zerosum.report.compare import choose_value, mean_floor
+from zerosum.report.compare import mean_floor
 from zerosum.report.curves import Curve, make_curves
-from zerosum.report.failures import find_reason
-from zerosum.report.figures import Level, Line, chart
-from zerosum.report.grouping import Setting, group_by_setting
+from zerosum.report.figures import Level, Line, chart, thin
 from zerosum.report.html import Markup, details, element, join, table
-from zerosum.report.measured_runs import (
-    MeasuredRun,
-    better_directions,
-    find_run_folders,
-    is_run,
-    read_run,
-    shared_protocol,
-)
-from zerosum.report.page import LARGEST_PAGE, Section, make_page
+from zerosum.report.measured_runs import MeasuredRun, better_directions
+from zerosum.report.page import LARGEST_PAGE, Section, bound, count_left_out, leave_out, make_page
 from zerosum.report.parallel import draw_parallel
 from zerosum.report.pictures import read_picture
-from zerosum.report.run_names import differing_options
-from zerosum.report.run_report import NAME, find_sheets, show_image
-from zerosum.report.table import (
-    BLANK,
-    collect_notes,
-    finite_values,
-    format_number,
-    format_protocol,
-    format_range,
-    value_names,
-)
-from zerosum.training.lock import is_held
+from zerosum.report.run_charts import count_points
+from zerosum.report.run_pictures import find_sheets, show_image
+from zerosum.report.run_report import NAME
+from zerosum.report.sweep_files import Sweep, best_values, read_sweep
+from zerosum.report.sweep_table import LONGEST_NAME, count_rows, show_settings
+from zerosum.report.table import format_number, format_protocol, format_range
 
 THUMBNAIL = 360
 """Pixels"""
@@ -48,26 +27,8 @@ MOST_JOBS = 200
 """Whose samples are shown"""
 MOST_LINES = 30
 """Settings in a chart: the best of them"""
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep's jobs: those that were measured, by setting, the best first, and reasons of those that failed."""
-
-    folder: Path
-    settings: list[Setting]
-    shared: str
-    value: str | None
-    """By which they are ordered"""
-    failed: dict[Path, str]
-    running: list[Path]
-    problem: str | None = None
-    """Why the values may not stand in one table"""
-
-    @property
-    def runs(self) -> list[MeasuredRun]:
-        """Every measured run, those of the best setting first."""
-        return [run for setting in self.settings for run in setting.runs]
+CHARTS = ("Over training", "Options and values")
+"""Sections that are left out whole where the page would be too large"""
 
 
 def write_sweep_report(folder: Path, names: list[str] | None = None, value: str | None = None) -> Path:
@@ -82,58 +43,9 @@ def write_sweep_report(folder: Path, names: list[str] | None = None, value: str 
     return path
 
 
-def read_sweep(folder: Path, names: list[str] | None = None, value: str | None = None) -> Sweep:
-    """Read every job; one that is damaged counts as failed."""
-    if is_run(folder):
-        raise UserError(f"{folder} is a single run: its report shows it alone")
-    runs, failed, running = [], {}, []
-    for job in find_run_folders(folder):
-        is_measured = (job / "metrics.json").exists()
-        try:
-            if is_measured:
-                runs.append(read_run(job))
-        except UserError as error:
-            failed[job] = str(error)
-            continue
-        is_done = is_measured and runs[-1].record.last.images >= runs[-1].config["run"]["images"]
-        if not is_done and is_held(job):
-            running.append(job)
-        elif not is_done:
-            failed[job] = find_reason(job) or "it ended early, and its logs give no reason"
-    if not runs:
-        return Sweep(folder, [], "", None, failed, running)
-    problem = None
-    try:
-        shared_protocol(runs)
-        value = choose_value(runs, value)
-    except UserError as error:
-        problem, value = str(error), None
-    settings, shared = group_by_setting(runs, names)
-    return Sweep(folder, sort_settings(settings, value), shared, value, failed, running, problem)
-
-
-def sort_settings(settings: list[Setting], value: str | None) -> list[Setting]:
-    """The best first: by the mean over seeds of the best measurement; those without a value last."""
-    if value is None:
-        return settings
-    runs = [run for setting in settings for run in setting.runs]
-    sign = -1 if better_directions(runs).get(value) == "higher" else 1
-
-    def key(setting: Setting) -> float:
-        values = best_values(setting, value)
-        return sign * statistics.mean(values) if values else math.inf
-
-    return sorted(settings, key=key)
-
-
-def best_values(setting: Setting, value: str) -> list[float]:
-    """A value of each seed's best measurement, where it is finite."""
-    return finite_values(run.record.best.values.get(value) for run in setting.runs)
-
-
 def make_sweep_page(sweep: Sweep, largest: int = LARGEST_PAGE) -> str:
-    """The page of a sweep, with smaller pictures, and then without, where it would be larger than `largest`."""
-    for share in (1.0, 0.3, 0.0):
+    """The page of a sweep in at most `largest` bytes, with fewer pictures, points and rows, and at last no charts."""
+    for share in (1.0, 0.3, 0.1, 0.0):
         page = make_page(f"Sweep {sweep.folder.absolute().name}"[:200], make_head(sweep), make_sections(sweep, share))
         if len(page.encode()) <= largest:
             break
@@ -147,69 +59,31 @@ def make_head(sweep: Sweep) -> Markup:
     counts += f", {len(sweep.failed)} failed or stopped early" if sweep.failed else ""
     best = None
     if sweep.value is not None and sweep.settings and (values := best_values(sweep.settings[0], sweep.value)):
-        spread = format_range(values)
-        best = element("p", "Best: ", element("strong", sweep.settings[0].name), f", {sweep.value} {spread}.")
+        name, spread = sweep.settings[0].name[:LONGEST_NAME], format_range(values)
+        best = element("p", "Best: ", element("strong", name), f", {sweep.value} {spread}.")
     return join(element("p", f"{counts}.", class_="quiet"), best)
 
 
 def make_sections(sweep: Sweep, share: float) -> list[Section]:
     """Every section for which the sweep has something."""
     parts = {
-        "Settings": show_settings(sweep),
-        "Over training": draw_values(sweep),
-        "Options and values": draw_parallel(sweep.runs, sweep.value) if sweep.value else None,
+        "Settings": show_settings(sweep, share),
+        "Over training": draw_values(sweep, share),
+        "Options and values": draw_options(sweep, share),
         "Samples": show_samples(sweep, share),
-        "Failed jobs": show_failed(sweep),
+        "Failed jobs": show_failed(sweep, share),
         "Measured by": show_protocol(sweep),
     }
-    return [Section(title, content) for title, content in parts.items() if content]
+    sections = [Section(title, content) for title, content in parts.items() if content]
+    return sections if share else [strip(section) for section in sections]
 
 
-def show_settings(sweep: Sweep) -> Markup:
-    """The table: a row for each setting with the options that differ, best and last value, the best first."""
-    if not sweep.settings:
-        return element("p", "Nothing was measured yet.", class_="problem")
-    names = [] if sweep.problem else value_names(sweep.runs)
-    if sweep.value in names:
-        names = [sweep.value, *(name for name in names if name != sweep.value)]  # type: ignore[list-item]
-    options = options_of(sweep.settings)
-    keys = list(dict.fromkeys(key for own in options for key in own))
-    better = better_directions(sweep.runs)
-    head = ["rank", *(keys or ["setting"]), "seeds"]
-    head += [f"{with_arrow(name, better)}, {step}" for name in names for step in ("best", "last")]
-    rows = []
-    for rank, (setting, own) in enumerate(zip(sweep.settings, options, strict=True), 1):
-        cells = [own.get(key, BLANK) for key in keys] if keys else [setting.name]
-        values = [
-            format_range([run.measurement(step).values.get(name) for run in setting.runs])
-            for name in names
-            for step in ("best", "last")
-        ]
-        images = format_range([run.record.best.images for run in setting.runs])
-        minutes = format_range([run.record.last.minutes for run in setting.runs])
-        rows.append([str(rank), *cells, str(len(setting.runs)), *values, images, minutes])
-    head += ["images at best", "minutes"]
-    caption = "Mean (lowest to highest) over seeds, the best setting first; ↓ lower is better, ↑ higher."
-    shared = element("p", f"All runs: {sweep.shared}.", class_="quiet") if sweep.shared else None
-    problem = element("p", f"The values may not stand in one table: {sweep.problem}.", class_="problem")
-    notes = collect_notes(sweep.runs, [])
-    return join(
-        problem if sweep.problem else None,
-        element("p", caption, class_="quiet"),
-        table("Settings, the best first", head, rows, numbers=2 * len(names) + 3),
-        shared,
-        *(element("p", note, class_="quiet") for note in notes),
-    )
+def strip(section: Section) -> Section:
+    """A section without what makes a page large."""
+    return Section(section.title, leave_out("Charts are")) if section.title in CHARTS else bound(section)
 
 
-def options_of(settings: Sequence[Setting]) -> list[dict[str, str]]:
-    """The options in which settings differ, empty if their names say more."""
-    firsts = [setting.runs[0] for setting in settings]
-    options, shared = differing_options(firsts)
-    return [{} for _ in settings] if shared is None and max(map(len, options)) > 12 else options
-
-
-def draw_values(sweep: Sweep) -> Markup | None:
+def draw_values(sweep: Sweep, share: float) -> Markup | None:
     """The value against images and against minutes."""
     if sweep.value is None:
         return None
@@ -221,8 +95,9 @@ def draw_values(sweep: Sweep) -> Markup | None:
     label = f"{sweep.value} ({way} is better)" if way else sweep.value
     left_out = len(sweep.settings) - MOST_LINES
     note += f" {left_out} settings that were not among the best are left out." if left_out > 0 else ""
+    lines = {x: [line_of(curve, x, share) for curve in curves] for x in ("images", "minutes")}
     charts = [
-        chart(f"{sweep.value} against {x}", axis, label, [line_of(curve, x) for curve in curves], levels, note, True)
+        chart(f"{sweep.value} against {x}", axis, label, lines[x], levels, note, True)
         for x, axis in (("images", "real images seen"), ("minutes", "minutes of training"))
     ]
     return element("div", *charts, class_="charts")
@@ -233,10 +108,21 @@ def has_seeds(sweep: Sweep) -> bool:
     return any(len(setting.runs) > 1 for setting in sweep.settings)
 
 
-def line_of(curve: Curve, x: str) -> Line:
-    """A setting's line, with its band if it has several seeds."""
-    band = (curve.low.tolist(), curve.high.tolist()) if curve.seeds > 1 else None
-    return Line(curve.name, getattr(curve, x).tolist(), curve.mean.tolist(), band, markers=len(curve.mean) <= 40)
+def line_of(curve: Curve, x: str, share: float) -> Line:
+    """A setting's line, with its band if it has several seeds; points are left out evenly."""
+    kept = thin([*range(len(curve.mean))], count_points(share))
+    positions, mean, low, high = (
+        values[kept].tolist() for values in (getattr(curve, x), curve.mean, curve.low, curve.high)
+    )
+    band = (low, high) if curve.seeds > 1 else None
+    return Line(curve.name[:LONGEST_NAME], positions, mean, band, markers=len(kept) <= 40)
+
+
+def draw_options(sweep: Sweep, share: float) -> Markup | None:
+    """Numeric options beside the value, of the runs of the best settings."""
+    most = count_rows(share)
+    drawn = draw_parallel(sweep.runs[:most], sweep.value) if sweep.value else None
+    return None if drawn is None else join(drawn, count_left_out("runs", len(sweep.runs) - most))
 
 
 def show_samples(sweep: Sweep, share: float) -> Markup | None:
@@ -244,7 +130,7 @@ def show_samples(sweep: Sweep, share: float) -> Markup | None:
     named = [(setting.name, run) for setting in sweep.settings for run in setting.runs]
     largest = min(120_000, round(share * PICTURES_BYTES / max(1, min(len(named), MOST_JOBS))))
     if largest < 2_000:
-        return element("p", "Pictures are left out: the page would be too large.")
+        return leave_out("Pictures are")
     figures = [show_job(sweep, name, run, largest) for name, run in named[:MOST_JOBS]]
     shown = [figure for figure in figures if figure is not None]
     missing = len(named) - len(shown)
@@ -263,7 +149,7 @@ def show_job(sweep: Sweep, name: str, run: MeasuredRun, largest: int) -> Markup 
     value = run.record.last.values.get(sweep.value or "")
     label = f"{name}, seed {seed}" + ("" if value is None else f": last {sweep.value} {format_number(value)}")
     figure = show_image(picture, f"{label}, at {last:,} images")
-    return None if figure is None else join(figure_with_link(figure, run.folder))
+    return None if figure is None else figure_with_link(figure, run.folder)
 
 
 def figure_with_link(figure: Markup, folder: Path) -> Markup:
@@ -274,12 +160,14 @@ def figure_with_link(figure: Markup, folder: Path) -> Markup:
     return element("div", figure, link)
 
 
-def show_failed(sweep: Sweep) -> Markup | None:
+def show_failed(sweep: Sweep, share: float) -> Markup | None:
     """Jobs that ended before their budget was used, with the reason."""
     if not sweep.failed:
         return None
     rows = [[folder.name, reason] for folder, reason in sweep.failed.items()]
-    return table("Jobs that failed, or stopped before their budget was used", ["job", "reason"], rows)
+    most = count_rows(share)
+    shown = table("Jobs that failed, or stopped before their budget was used", ["job", "reason"], rows[:most])
+    return join(shown, count_left_out("failed jobs", len(rows) - most))
 
 
 def show_protocol(sweep: Sweep) -> Markup | None:

@@ -3,48 +3,32 @@
 import csv
 import logging
 from pathlib import Path
-from typing import Any
 
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from zerosum.errors import UserError
 from zerosum.files import save_whole, suggest_remedy
-from zerosum.training.clock import Clock
 from zerosum.training.rows import LARGEST_CSV, Row, parse_rows
+from zerosum.training.run_logger import RunLogger
 
 log = logging.getLogger("zerosum")
 
 
-class CSVLogger(Logger):
+class CSVLogger(RunLogger):
     """Writes metrics.csv: one row for each time that something was logged, images seen in the first column.
 
     A run that is resumed drops the rows after its checkpoint, so that no row appears twice.
     """
+
+    kind = "csv"
 
     def __init__(self, folder: str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
         self.rows: list[Row] = []
         self.columns = ["images"]
-        self.clock = Clock()
         self._is_resumed = False
         self.read()
-
-    @property
-    def name(self) -> str:
-        """Lightning's name of the logger."""
-        return "csv"
-
-    @property
-    def version(self) -> str:
-        """Empty: a run has one version."""
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *arguments: Any, **named: Any) -> None:
-        """Keep how many images a step has; config.yaml has the rest."""
-        self.clock.set(params)
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

@@ -5,49 +5,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from zerosum.errors import UserError
-from zerosum.training.clock import Clock
+from zerosum.training.run_logger import RunLogger
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
 
 
-class TensorBoardLogger(Logger):
+class TensorBoardLogger(RunLogger):
     """Writes scalars, histograms, pictures and the film to tensorboard/ in the run's folder; the step is images seen.
 
     `tensorboard --logdir outputs` shows every run. In the curves of a run that is resumed, those of before replace
     what came after the checkpoint.
     """
 
+    kind = "tensorboard"
+
     def __init__(self, folder: str) -> None:
         super().__init__()
         check_installed()
         self.folder = Path(folder) / "tensorboard"
-        self.clock = Clock()
         self.writer: SummaryWriter | None = None
         self.images = 0
         self.row: dict[str, float] = {}
         self.row_at = 0
-
-    @property
-    def name(self) -> str:
-        """Lightning's name of the logger."""
-        return "tensorboard"
-
-    @property
-    def version(self) -> str:
-        """Empty: a run has one version."""
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *arguments: Any, **named: Any) -> None:
-        """Keep how many images a step has; config.yaml has the rest."""
-        self.clock.set(params)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

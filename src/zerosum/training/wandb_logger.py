@@ -23,9 +23,10 @@ FINISH_SECONDS = 60.0
 """Longest wait at the end of a run for a W&B server that no longer answers; the data stays on disk"""
 FLUSH_SECONDS = 1.0
 """Between writes to W&B's file, whose own 15 s a killed run would lose"""
-
-
 MODES = ("online", "offline", "disabled")
+"""Values of logger.wandb.mode"""
+MODES_OF_ENVIRONMENT = (*MODES, "shared", "dryrun", "run")
+"""Values of WANDB_MODE, as W&B itself takes them"""
 
 
 class WandbRun(WandbLogger):
@@ -131,14 +132,15 @@ def wandb_logger(
     end. A resumed run continues its W&B run. If the server is lost during training, training continues, its end waits
     for at most a minute, and `wandb sync <run>/wandb/run-*` uploads the rest later.
     """
-    check_mode(mode)
+    check_mode("logger.wandb.mode", mode, MODES)
+    check_mode("the environment variable WANDB_MODE", os.environ.get("WANDB_MODE"), MODES_OF_ENVIRONMENT)
     return WandbRun(folder, {"project": project, "name": name, "group": group, "tags": tags}, mode, artifacts)
 
 
-def check_mode(mode: str | None) -> None:
-    """UserError at a mode that there is not, before training: W&B itself refuses it when training begins."""
-    if mode is not None and mode not in MODES:
-        raise UserError(f"logger.wandb.mode={mode}: choose {', '.join(MODES)}.{did_you_mean(mode, MODES)}")
+def check_mode(name: str, mode: str | None, known: tuple[str, ...]) -> None:
+    """UserError at an unknown mode, before training: W&B itself refuses it when training begins."""
+    if mode is not None and mode not in known:
+        raise UserError(f"{name}={mode}: choose {', '.join(known)}.{did_you_mean(mode, known)}")
 
 
 def begin(folder: Path, mode: str | None, options: dict[str, Any]) -> Any:
