@@ -25,8 +25,10 @@ CONFIG_NAME = "sample"
 
 @command
 def main() -> None:
-    """Read labels=0,1,2 as one list, which Hydra would take for three jobs."""
-    sys.argv[1:] = [re.sub(r"^(labels|attributes)=([^\[\]{}]*,[^\[\]{}]*)$", r"\1=[\2]", word) for word in sys.argv[1:]]
+    """Read labels=0,1,2 as condition.labels=[0,1,2]: Hydra would take it for three jobs, and labels for a group."""
+    sys.argv[1:] = [
+        re.sub(r"^(labels|attributes)=\[?([^\]]*)\]?$", r"condition.\1=[\2]", word) for word in sys.argv[1:]
+    ]
     sample_as_asked()
 
 
@@ -34,14 +36,9 @@ def main() -> None:
 def sample_as_asked(config: DictConfig) -> None:
     """Write `count` samples, of seeds `seed`, `seed` + 1, ..., one file each and a grid."""
     with errors_as_sentences(CONFIG_NAME):
-        asked = Asked(config.count, config.seed, as_list(config.labels), as_list(config.attributes))
+        condition = OmegaConf.to_container(config.condition)
+        asked = Asked(config.count, config.seed, **condition)  # type: ignore[arg-type]
         print(sample(Path(config.run), config.checkpoint, asked, config.output, config.trusted))
-
-
-def as_list(value: Any) -> list[Any] | None:
-    """One value, or several, as a list."""
-    node = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    return node if isinstance(node, list) or node is None else [node]
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,7 @@ class Asked:
         return list(range(self.seed, self.seed + self.count))
 
 
-def sample(
-    run: Path, checkpoint: str, asked: Asked, output: str | None, trusted: str | Sequence[str] = ()
-) -> str:
+def sample(run: Path, checkpoint: str, asked: Asked, output: str | None, trusted: str | Sequence[str] = ()) -> str:
     """Write samples into a folder and return a sentence that says where.
 
     Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either, labels in columns.
@@ -77,7 +72,7 @@ def sample(
     import torch
 
     from zerosum import sampling
-    from zerosum.drawing.grid import save_png
+    from zerosum.drawing.grid import add_caption, save_png
     from zerosum.runs.load import load, load_dataset
 
     module = load(run, checkpoint, trusted=trusted)
@@ -92,7 +87,9 @@ def sample(
         rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
         save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n", encoding="utf-8"))
     shown = MOST_DRAWN - MOST_DRAWN % (columns or 1)
-    save_png(dataset.draw(samples[:shown], columns), folder / "grid.png")
+    picture = dataset.draw(samples[:shown], columns)
+    words = f"columns: labels {', '.join(map(str, asked.labels))} · rows: seeds" if asked.labels else ""
+    save_png(add_caption(picture, words) if words else picture, folder / "grid.png")
     of_labels = f" of each of the labels {', '.join(map(str, asked.labels))}" if asked.labels else ""
     seen = f"{asked.count} samples{of_labels} of {run.name} at {module.images_seen:,} images"
     return f"{seen}: {folder}, all of them in {folder / 'grid.png'}"

@@ -65,6 +65,11 @@ class Flat:
         return condition.float().flatten(1)
 
 
+def embed(layer: nn.Linear, encode: Encoder, condition: Tensor) -> Tensor:
+    """(B, out_features): of labels, the layer's column of each."""
+    return layer(encode(condition).to(layer.weight.dtype))
+
+
 class JoinedGenerator(nn.Module):
     """A generator whose z is joined by an embedding of the condition (Mirza and Osindero 2014, section 3.2).
 
@@ -83,7 +88,7 @@ class JoinedGenerator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """(B, latent_dim) and conditions (B, ...) to (B, *sample_shape)."""
-        return self.network(torch.cat([z, self.embed(self.encode(condition))], 1))
+        return self.network(torch.cat([z, embed(self.embed, self.encode, condition)], 1))
 
 
 def find_latent_dim(make_network: MakeNetwork) -> int:
@@ -112,9 +117,9 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """(B, C, ...) to the same shape."""
-        vector = self.encode(condition)
         shape = (len(features), -1, *[1] * (features.dim() - 2))
-        return self.norm(features) * self.gain(vector).view(shape) + self.bias(vector).view(shape)
+        gain, bias = (embed(layer, self.encode, condition).view(shape) for layer in (self.gain, self.bias))
+        return self.norm(features) * gain + bias
 
 
 def condition_batch_norms(make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> nn.Module:
@@ -166,7 +171,7 @@ class ProjectionDiscriminator(nn.Module):
         """(B, *sample_shape) and conditions (B, ...) to (B,)."""
         scores = self.network(images)
         assert scores.features is not None
-        projection = (self.embed(self.encode(condition)) * scores.features).sum(1)
+        projection = (embed(self.embed, self.encode, condition) * scores.features).sum(1)
         return scores._replace(logits=scores.logits + projection)
 
 

@@ -74,6 +74,8 @@ class Samples(Callback):
         sheet = sampling.arrange(module, self.count or dataset.samples_to_draw)
         images = sampling.images(module, sheet.seeds, sheet.condition)
         samples = torch.cat([batch.float().cpu() for batch in images])
-        picture = add_caption(dataset.draw(samples, sheet.columns), f"{self.title} · {module.images_seen:,} images seen")
+        picture = add_caption(
+            dataset.draw(samples, sheet.columns), f"{self.title} · {module.images_seen:,} images seen"
+        )
         save_png(picture, self.folder / "samples" / f"{module.images_seen:010d}.png")
         log_picture(trainer, module, "fixed_seeds", picture)
