@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from zerosum.data.digits import Digits
 from zerosum.data.images import ImageDataset
 from zerosum.data.torchvision_datasets import MNIST, FashionMNIST
-from zerosum.evaluation.features.classifier import SHIPPED, Classifier, ClassifierFeatures
+from zerosum.evaluation.features.classifier import SHIPPED, ClassifierFeatures
+from zerosum.evaluation.features.small_classifier import Classifier
 
 
 def ship(dataset: ImageDataset) -> None:

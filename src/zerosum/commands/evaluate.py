@@ -71,9 +71,8 @@ def measure_and_draw(protocol: Any, module: Any, path: Path) -> dict[str, float]
     from zerosum.drawing.grid import save_png
     from zerosum.evaluation.nearest_pairs import draw_nearest_pairs
 
-    fake = protocol.compute_features(module)
-    values = protocol.measure_features(fake)
-    save_png(draw_nearest_pairs(protocol, module, fake), path)
+    values = protocol.measure(module)
+    save_png(draw_nearest_pairs(protocol, module, protocol.last_fake), path)
     return values
 
 

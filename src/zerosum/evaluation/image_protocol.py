@@ -1,6 +1,6 @@
 """Metrics of images: samples pass through the feature network once, and every metric uses the same features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from zerosum.evaluation.features.extractor import FeatureOutput, Features
 from zerosum.evaluation.protocol import (
     Extrapolating,
     Metric,
+    ModelMetric,
+    RealMeasuring,
     UnmeasurableError,
     better_directions,
     check_metrics,
@@ -30,6 +32,7 @@ from zerosum.pixels import to_uint8
 from zerosum.randomness import generator
 from zerosum.sampling import Model
 
+ImageMetric = Metric | ModelMetric
 CPU = torch.device("cpu")
 VECTORS = "vectors"
 MOST_SAMPLES = 10_000_000
@@ -48,7 +51,7 @@ class ImageProtocol:
         self,
         name: str,
         features: Features,
-        metrics: dict[str, Metric],
+        metrics: dict[str, ImageMetric],
         n_fake: int = 10_000,
         split: Literal["train", "test"] = "test",
         seed: int = 0,
@@ -95,14 +98,21 @@ class ImageProtocol:
     def measure(self, model: Model) -> dict[str, float]:
         """Values of all metrics, the same on every rank."""
         self.last_fake = self.compute_features(model)
-        return on_rank_zero(self.measure_features, self.last_fake)
-
-    @torch.inference_mode()
-    def measure_features(self, fake: FeatureSet) -> dict[str, float]:
-        """Values of all metrics of the samples' features."""
-        values = measure_some(self.measured, self.left_out, self.reference, fake)
+        measures = {name: partial(self.measure_metric, metric, model) for name, metric in self.measured.items()}
+        values = measure_some(measures, self.left_out, self.last_fake)
         self.better |= directions_of_parts(values, self.better)
         return values
+
+    def measure_metric(self, metric: ImageMetric, model: Model, fake: FeatureSet) -> dict[str, float]:
+        """Values of one metric, of the model or of its samples' features, the same on every rank."""
+        if isinstance(metric, ModelMetric):
+            return metric.measure_model(self, model)
+        return on_rank_zero(partial(self.measure_features, metric), fake)
+
+    @torch.inference_mode()
+    def measure_features(self, metric: Metric, fake: FeatureSet) -> dict[str, float]:
+        """Values of one metric of the samples' features."""
+        return metric(self.reference, fake)
 
     def diagnose(self) -> dict[str, float]:
         """Diversity, classes and nearness to training images of the samples that were measured last."""
@@ -112,15 +122,11 @@ class ImageProtocol:
 
     def compute_features(self, model: Model) -> FeatureSet:
         """Features of the samples, in the order of their seeds, on every rank."""
-        rank, processes = rank_and_world_size()
-        condition = self.conditions(model)
-        starts = list(range(0, self.n_fake, self.batch_size))
         network = self.features.network
         features = torch.zeros(self.n_fake, network.num_features, device=self.device)
         logits = torch.zeros(self.n_fake, network.num_classes, device=self.device) if network.num_classes else None
         broken = torch.zeros((), device=self.device)
-        for start in track(starts[rank::processes], "samples", len(starts[rank::processes])):
-            rows = slice(start, min(start + self.batch_size, self.n_fake))
+        for rows in self.own_rows("samples"):
             output, finite = self.sample_features(model, rows)
             broken += ~finite
             features[rows] = output.features.float()
@@ -128,8 +134,23 @@ class ImageProtocol:
                 logits[rows] = output.logits.float()
         if all_reduce_sum(broken):
             raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
-        labels = condition if condition is not None and not condition.is_floating_point() else None
-        return FeatureSet(all_reduce_sum(features), None if logits is None else all_reduce_sum(logits), labels)
+        logits = None if logits is None else all_reduce_sum(logits)
+        return FeatureSet(all_reduce_sum(features), logits, self.asked_labels(model))
+
+    def own_rows(self, title: str) -> Iterator[slice]:
+        """The numbers of the samples that this process makes, a batch at a time, with a line of progress."""
+        rank, processes = rank_and_world_size()
+        starts = range(0, self.n_fake, self.batch_size)[rank::processes]
+        for start in track(starts, title, len(starts)):
+            yield slice(start, min(start + self.batch_size, self.n_fake))
+
+    @torch.inference_mode()
+    def sample_images(self, model: Model) -> Tensor:
+        """(n_fake, C, H, W) uint8: the samples in the order of their seeds, on every rank."""
+        images = torch.zeros(self.n_fake, *self.dataset.sample_shape, dtype=torch.uint8, device=self.device)
+        for rows in self.own_rows("samples again"):
+            images[rows] = to_uint8(self.sample(model, range(rows.start, rows.stop))).to(self.device)
+        return all_reduce_sum(images)
 
     @torch.inference_mode()
     def sample_features(self, model: Model, rows: slice) -> tuple[FeatureOutput, Tensor]:
@@ -156,6 +177,11 @@ class ImageProtocol:
         order = torch.randperm(len(found), generator=generator(self.seed, "conditions"))
         return torch.from_numpy(found)[order[torch.arange(self.n_fake) % len(order)]].to(self.device)
 
+    def asked_labels(self, model: Model) -> Tensor | None:
+        """(n_fake,) int64: the classes that the model is asked for; None if it is asked for attributes or nothing."""
+        condition = self.conditions(model)
+        return None if condition is None or condition.is_floating_point() else condition
+
     @torch.inference_mode()
     def floor(self) -> dict[str, float] | None:
         """Values of as many images of the other split as there are samples; None if no metric has any.
@@ -175,8 +201,11 @@ class ImageProtocol:
         """The split that the floor is measured with; None without a floor."""
         return self.reference.other_split if self.with_floor else None
 
-    def measure_floor(self, metric: Metric, real: FeatureSet) -> dict[str, float]:
+    def measure_floor(self, metric: ImageMetric, real: FeatureSet) -> dict[str, float]:
         """Values of real images in place of the samples."""
+        if isinstance(metric, RealMeasuring):
+            return metric.measure_real(self)
+        assert not isinstance(metric, ModelMetric), "a floor of the model itself needs measure_real"
         count = len(real.features)
         if count == self.n_fake:
             return metric(self.reference, real)
@@ -226,15 +255,15 @@ class ImageProtocol:
         return describe_selection(self.measured, f"the split {self.split}")
 
 
-def kind_of(part: Features | Metric) -> str:
+def kind_of(part: Features | ImageMetric) -> str:
     """What features give and what a metric compares: one vector an image, unless its `kind` says otherwise."""
     return getattr(part, "kind", VECTORS)
 
 
-def metrics_of_other_kinds(features: Features, metrics: Mapping[str, Metric]) -> dict[str, str]:
+def metrics_of_other_kinds(features: Features, metrics: Mapping[str, ImageMetric]) -> dict[str, str]:
     """The reason why each metric that these features are not for is left out."""
     return {
         name: f"it needs {'whole images, such as by features=inception' if kind == VECTORS else f'features={kind}'}"
         for name, metric in metrics.items()
-        if (kind := kind_of(metric)) != kind_of(features)
+        if (kind := kind_of(metric)) != kind_of(features) and not isinstance(metric, ModelMetric)
     }

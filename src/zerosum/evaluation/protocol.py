@@ -13,6 +13,7 @@ from zerosum.sampling import Model
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zerosum.evaluation.image_protocol import ImageProtocol
     from zerosum.evaluation.reference import FeatureSet, Reference
 
 Direction = Literal["higher", "lower"]
@@ -91,6 +92,27 @@ class Extrapolating(Protocol):
 
     def extrapolate(self, reference: "Reference", real: "FeatureSet", count: int) -> dict[str, float]:
         """The values that `count` images would have on average; UnmeasurableError if `real` are too few to tell."""
+        ...
+
+
+@runtime_checkable
+class ModelMetric(AnyMetric, Protocol):
+    """Measures the model itself, or images that it makes, where features of its samples are not enough.
+
+    It needs no features, so it is measured beside metrics of features of any kind.
+    """
+
+    def measure_model(self, protocol: "ImageProtocol", model: Model) -> dict[str, float]:
+        """Named values, the same on every rank, all of which call it; UnmeasurableError, on every rank, if none."""
+        ...
+
+
+@runtime_checkable
+class RealMeasuring(Protocol):
+    """A metric whose floor is not that of the other split's features."""
+
+    def measure_real(self, protocol: "ImageProtocol") -> dict[str, float]:
+        """The values of real data, for the floor; UnmeasurableError if there are none."""
         ...
 
 

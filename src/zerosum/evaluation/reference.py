@@ -108,9 +108,12 @@ class Reference:
     def draw(self, split: str, count: int, seed: int) -> FeatureSet:
         """`count` images of a split without replacement, or all if there are fewer."""
         whole = self.load(split)
-        size = len(whole.features)
-        rows = torch.randperm(size, generator=generator(seed, "drawn"))[:count] if count < size else torch.arange(size)
-        return whole.select(rows.to(self.device))
+        return whole.select(draw_rows(len(whole.features), count, seed).to(self.device))
+
+
+def draw_rows(size: int, count: int, seed: int) -> Tensor:
+    """Indices of `count` of `size` images without replacement, or of all if there are fewer."""
+    return torch.randperm(size, generator=generator(seed, "drawn"))[:count] if count < size else torch.arange(size)
 
 
 def predicted_classes(reference: Reference, images: FeatureSet, metric: str) -> Tensor:

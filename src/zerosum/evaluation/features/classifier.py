@@ -1,23 +1,23 @@
 """A small CNN trained on the labels of the dataset that is measured."""
 
 import logging
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from zerosum.data.images import ImageDataset, ShuffledImages
+from zerosum.data.images import ImageDataset
 from zerosum.errors import UserError, one_line
 from zerosum.evaluation.cached import check_tensor, load_or_compute
-from zerosum.evaluation.features.extractor import FeatureOutput, hash_tensors
-from zerosum.pixels import from_uint8
+from zerosum.evaluation.features.extractor import hash_tensors
+from zerosum.evaluation.features.small_classifier import (
+    Classifier,
+    one_thread,
+    share_classified_correctly,
+    train_classifier,
+)
 from zerosum.randomness import derive
 
 log = logging.getLogger("zerosum")
@@ -27,51 +27,10 @@ SHIPPED = Path(__file__).parent / "weights"
 benchmarks/make_classifiers.py"""
 
 
-class Classifier(nn.Module):
-    """Three strided convolutions and two dense layers; the features are the 64 inputs of the last ReLU.
-
-    They are standardized to mean 0 and deviation 1 over the training split, so that the Frechet distance between
-    real images and a single repeated image is at least 64 for every dataset.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    num_features = 64
-
-    def __init__(self, channels: int, resolution: int, classes: int) -> None:
-        super().__init__()
-        self.num_classes = classes
-        side = math.ceil(resolution / 8)
-        self.register_buffer("mean", torch.zeros(self.num_features))
-        self.register_buffer("deviation", torch.ones(self.num_features))
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, 32, 5, 2, 2),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(64, 64, 3, 2, 1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(64 * side**2, self.num_features),
-        )
-        self.head = nn.Sequential(nn.ReLU(), nn.Linear(self.num_features, classes))
-
-    def forward(self, images: Tensor) -> FeatureOutput:
-        """(B, C, H, W) uint8 to features (B, 64) and logits (B, classes)."""
-        raw = self.layers(from_uint8(images))
-        return FeatureOutput((raw - self.mean) / self.deviation, self.head(raw))
-
-    def classify(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1] to logits (B, classes)."""
-        return self.head(self.layers(images))
-
-
 class ClassifierFeatures:
     """A small classifier of the dataset's own labels: shipped for some datasets, else trained on first use and cached.
 
-    It is trained on `steps` batches of 128 of the training split with Adam and a one-cycle learning rate, in one
-    thread. Data, arguments and the machine's arithmetic determine the weights. Values compare only if their
+    It is trained on `steps` batches of the training split as `train_classifier` says. Values compare only if their
     features_hash is equal: give another machine the file in the cache.
     """
 
@@ -134,20 +93,7 @@ class ClassifierFeatures:
 
     def train(self, dataset: ImageDataset) -> float:
         """Fit the network; returns its accuracy on the held-out split."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.network = Classifier(dataset.channels, dataset.resolution, len(dataset.classes or ()))
-        stream = ShuffledImages(dataset.split("train"), self.seed, torch.device("cpu"), flip=False)
-        optimizer = torch.optim.Adam(self.network.parameters())
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=self.steps)
-        for step in range(self.steps):
-            images, labels = stream.batch(step, 128, slice(0, 128))
-            assert labels is not None
-            loss = cross_entropy(self.network.classify(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+        self.network = train_classifier(dataset.split("train"), len(dataset.classes or ()), self.steps, self.seed)
         self.standardize(dataset)
         return self.test_accuracy(dataset)
 
@@ -157,11 +103,9 @@ class ClassifierFeatures:
         features = torch.cat([self.network(images).features for images in dataset.batches("train", 512)])
         self.network.mean, self.network.deviation = features.mean(0), features.std(0).clamp(min=1e-6)
 
-    @torch.no_grad()
     def test_accuracy(self, dataset: ImageDataset) -> float:
         """Share of the held-out split that is classified correctly."""
-        guesses = [self.network.classify(from_uint8(images)).argmax(1) for images in dataset.batches("test", 512)]
-        return float((torch.cat(guesses).numpy() == dataset.split("test").labels).mean())
+        return share_classified_correctly(self.network, dataset.split("test"))
 
 
 def load_shipped(path: Path) -> dict[str, Any]:
@@ -172,14 +116,3 @@ def load_shipped(path: Path) -> dict[str, Any]:
         return {"weights": load_file(path), "accuracy": accuracy}
     except Exception as error:  # safetensors has an error of its own
         raise UserError(f"{path} is damaged ({one_line(error)}): install zerosum again") from error
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: sums over several depend on their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 from zerosum.data.images import ImageDataset
 from zerosum.data.stacked_mnist import StackedMNIST
 from zerosum.errors import UserError
-from zerosum.evaluation.features.classifier import Classifier, ClassifierFeatures
+from zerosum.evaluation.features.classifier import ClassifierFeatures
 from zerosum.evaluation.features.extractor import FeatureOutput
+from zerosum.evaluation.features.small_classifier import Classifier
 
 
 class EachChannel(nn.Module):
