@@ -1,9 +1,9 @@
-"""Write a page with table and chart of each finished sweep, its measurements, and its table in the README.
+"""Write a page with table and chart of each finished sweep, its measurements, and its table in other pages.
 
-    python docs/make_tables.py digits_losses mnist_losses ring_losses relativistic_ablation
+    python docs/make_tables.py digits_losses mnist_losses ring_losses relativistic_ablation mnist_labels
 
-reads outputs/<name>, writes docs/<name>.md and .png and benchmarks/results/<name>.json, and fills the README's block
-that starts with `<!-- <name>: ... -->`, where there is one.
+reads outputs/<name>, writes docs/<name>.md and .png and benchmarks/results/<name>.json, and fills the blocks that start
+with `<!-- <name>: ... -->` in README.md and docs/labels.md, where there are any.
 """
 
 import json
@@ -20,6 +20,10 @@ TITLES = {
     "digits_losses": ("Three losses on the digits", "loss._target_", "fid"),
     "mnist_losses": ("Three losses on MNIST", "loss._target_", "fid"),
     "ring_losses": ("Every loss on the ring of 8 Gaussians", "recipe", "high_quality"),
+    "mnist_labels": ("Conditional GANs on MNIST", "labels", "fid"),
+    "mnist_labels_none": ("The same without labels", "labels", "fid"),
+    "fashion_mnist_projection": ("Fashion-MNIST by projection", "labels", "fid"),
+    "mnist_100_labels": ("MNIST with 100 labels", "labels", "test_errors"),
     "relativistic_ablation": ("R3GAN's ablation on the grid of 25 Gaussians", "loss,regularizer", "modes"),
 }
 
@@ -42,16 +46,18 @@ def main(names: list[str]) -> None:
         text = json.dumps(collect_measurements(sweep), indent=1)
         (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         lines = page.read_text(encoding="utf-8").splitlines()
-        fill_readme(name, "\n".join(line for line in lines if line.startswith("|")))
+        table = "\n".join(line for line in lines if line.startswith("|"))
+        for place in ("README.md", "docs/labels.md"):
+            fill_block(ROOT / place, name, table)
         print(page)
 
 
-def fill_readme(name: str, table: str) -> None:
-    """Replace the table in the README's block of that name."""
-    block, readme = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+def fill_block(page: Path, name: str, table: str) -> None:
+    """Replace the table in a page's block of that name."""
+    block = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
+    text = page.read_text(encoding="utf-8")
     text = re.sub(block, lambda match: f"{match[1]}{table}\n{match[2]}", text, flags=re.DOTALL)
-    readme.write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ def test_the_page_has_all_that_can_be_added():
     assert len(BLOCKS) == 14 and len(COMMANDS) == 8
 
 
-IN_FAST_TESTS = ("dataset=stripes", "brightness", "lightning_csv")
-"""Parts that the others are most unlike; the slow tests run every command"""
+IN_FAST_TESTS = ("dataset=stripes",)
+"""The slow tests run every command"""
 
 
 @pytest.mark.parametrize(

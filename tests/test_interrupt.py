@@ -64,7 +64,8 @@ def weights(folder):
     return stored["images_seen"], stored["state_dict"]
 
 
-@pytest.mark.parametrize("name", [pytest.param("SIGTERM", marks=pytest.mark.slow), "SIGINT"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path, name):
     """The status is 128 + the signal, so that what started the run can tell; 130 for Ctrl-C."""
     options = (*BARE, "run.images=6_400")

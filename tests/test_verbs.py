@@ -16,6 +16,7 @@ from zerosum.runs import folder
 SMALL = [option for option in TINY if option != "trainer=cpu"]
 
 
+@pytest.mark.slow
 def test_train_sample_evaluate_resume(tmp_path):
     run = tmp_path / "run"
     printed = verb("train.py", *SMALL, f"hydra.run.dir={run}", "run.images=160", f"dataset.root={tmp_path}/data")
@@ -125,6 +126,7 @@ def test_a_failed_command_leaves_a_folder_that_was_there_as_it_was(tmp_path):
     assert (tmp_path / "run" / "console.log").read_text() == "theirs\n"
 
 
+@pytest.mark.slow
 def test_a_run_that_trained_and_then_failed_keeps_its_log(tmp_path):
     """Without evaluations and samples nothing else but config.yaml says that it trained."""
     callbacks = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "logits", "weights", "checkpoint")]
