@@ -22,6 +22,8 @@ AS_ONE = {
     "ada_lecam": ["augment=ada", "augment.p=0.5", "regularizer=lecam"],
     "gradient_penalty_in_parts": ["regularizer=gradient_penalty", "training.accumulate=2"],
     "dragan_noise": ["regularizer=dragan", "augment=instance_noise"],
+    "labels_packed": ["labels=concat", "game.pack=2"],
+    "labels_in_parts": ["labels=acgan", "training.accumulate=2"],
 }
 """Trained alike by one process and by two"""
 # With Adam's eps of 1e-8 the rounding of a gradient that is 0 decides the direction of a whole step.
@@ -43,6 +45,20 @@ def trained(composed, *options):
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 def test_every_loss_trains_with_every_regularizer(composed, loss, regularizer):
     trained(composed, f"loss={loss}", f"regularizer={regularizer}")
+
+
+@pytest.mark.parametrize(
+    ("labels", "options"),
+    [
+        ("concat", ["loss=relativistic", "regularizer=r1_r2", "augment=diffaugment", "game.pack=2"]),
+        ("projection", ["loss=hinge", "regularizer=[lecam,bcr]", "augment=ada", "labels/generator=concat"]),
+        ("projection", ["loss=wasserstein", "regularizer=gradient_penalty", "labels/generator=concat"]),
+        ("acgan", ["loss=nonsat", "regularizer=[r1,dragan]", "game.unroll=2", "trainer.precision=bf16-mixed"]),
+        ("acgan", ["loss=lsgan", "regularizer=consistency", "game.critic_steps=2", "run.images=32"]),
+    ],
+)
+def test_labels_train_with_other_parts(composed, labels, options):
+    assert trained(composed, f"labels={labels}", *options).label_use == "conditioned on labels"
 
 
 @pytest.mark.parametrize("augment", AUGMENTATIONS)
