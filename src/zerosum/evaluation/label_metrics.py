@@ -10,8 +10,7 @@ from zerosum.data.images import ImageDataset, Split
 from zerosum.distributed import on_rank_zero
 from zerosum.errors import DivergedError, UnmeasurableError, UserError
 from zerosum.evaluation.features.small_classifier import BATCH, share_classified_correctly, train_classifier
-from zerosum.evaluation.image_protocol import ImageProtocol
-from zerosum.evaluation.protocol import Direction
+from zerosum.evaluation.protocol import Direction, ImageSampling
 from zerosum.evaluation.reference import FeatureSet, Reference, draw_rows, predicted_classes
 from zerosum.pixels import from_uint8
 from zerosum.sampling import Model
@@ -38,7 +37,7 @@ class ConditionalAccuracy:
             "conditional_accuracy_lowest": float(torch.stack(shares).min()),
         }
 
-    def measure_real(self, protocol: ImageProtocol) -> dict[str, float]:
+    def measure_real(self, protocol: ImageSampling) -> dict[str, float]:
         """The classifier's accuracy on held-out images: it knows the training images too well to be asked for them.
 
         The lowest of shares is lower where each is of fewer images, so it has a floor of as many images alone.
@@ -68,7 +67,7 @@ class CAS:
         self.steps = steps
         self.seed = seed
 
-    def measure_model(self, protocol: ImageProtocol, model: Model) -> dict[str, float]:
+    def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
         """{"cas": accuracy}; every process makes a part of the samples, the first one trains."""
         labels = protocol.asked_labels(model)
         if labels is None:
@@ -78,7 +77,7 @@ class CAS:
         split = Split(np.ascontiguousarray(samples), labels.cpu().numpy())
         return on_rank_zero(lambda train: self.train_and_test(protocol.dataset, train), split)
 
-    def measure_real(self, protocol: ImageProtocol) -> dict[str, float]:
+    def measure_real(self, protocol: ImageSampling) -> dict[str, float]:
         """The same of as many training images."""
         held_out_images(protocol.dataset, "cas")
         images, labels, _ = protocol.dataset.split("train")
@@ -102,7 +101,7 @@ class HeldOutErrors:
     better: ClassVar[dict[str, Direction]] = {"test_errors": "lower", "test_accuracy": "higher"}
     has_floor: ClassVar[bool] = False
 
-    def measure_model(self, protocol: ImageProtocol, model: Model) -> dict[str, float]:
+    def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
         """{"test_errors": count, "test_accuracy": share}"""
         if not callable(getattr(model, "classify", None)):
             raise UnmeasurableError("test_errors needs a model that classifies, as labels=semi_supervised trains")
@@ -117,7 +116,7 @@ class HeldOutErrors:
 
 
 @torch.inference_mode()
-def count_errors(protocol: ImageProtocol, model: Any) -> tuple[int, int]:
+def count_errors(protocol: ImageSampling, model: Any) -> tuple[int, int]:
     """How many images of the test split `model.classify` puts into another class than their own, and of how many."""
     labels = held_out_images(protocol.dataset, "test_errors").labels
     device = getattr(model, "device", protocol.device)

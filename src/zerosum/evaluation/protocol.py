@@ -13,7 +13,7 @@ from zerosum.sampling import Model
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zerosum.evaluation.image_protocol import ImageProtocol
+    from zerosum.data.images import ImageDataset
     from zerosum.evaluation.reference import FeatureSet, Reference
 
 Direction = Literal["higher", "lower"]
@@ -95,6 +95,28 @@ class Extrapolating(Protocol):
         ...
 
 
+class ImageSampling(Protocol):
+    """The part of the protocol of images that a metric of the model itself uses."""
+
+    dataset: "ImageDataset"
+    reference: "Reference"
+    """Features of the real images"""
+    split: Literal["train", "test"]
+    """Whose labels samples are asked for"""
+    n_fake: int
+    seed: int
+    batch_size: int
+    device: torch.device
+
+    def asked_labels(self, model: Model) -> "Tensor | None":
+        """(n_fake,) int64: the classes that the model is asked for; None if it is asked for attributes or nothing."""
+        ...
+
+    def sample_images(self, model: Model) -> "Tensor":
+        """(n_fake, C, H, W) uint8: the samples in the order of their seeds, on every rank."""
+        ...
+
+
 @runtime_checkable
 class ModelMetric(AnyMetric, Protocol):
     """Measures the model itself, or images that it makes, where features of its samples are not enough.
@@ -102,7 +124,7 @@ class ModelMetric(AnyMetric, Protocol):
     It needs no features, so it is measured beside metrics of features of any kind.
     """
 
-    def measure_model(self, protocol: "ImageProtocol", model: Model) -> dict[str, float]:
+    def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
         """Named values, the same on every rank, all of which call it; UnmeasurableError, on every rank, if none."""
         ...
 
@@ -111,7 +133,7 @@ class ModelMetric(AnyMetric, Protocol):
 class RealMeasuring(Protocol):
     """A metric whose floor is not that of the other split's features."""
 
-    def measure_real(self, protocol: "ImageProtocol") -> dict[str, float]:
+    def measure_real(self, protocol: ImageSampling) -> dict[str, float]:
         """The values of real data, for the floor; UnmeasurableError if there are none."""
         ...
 
