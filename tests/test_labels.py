@@ -310,3 +310,17 @@ def test_data_shape_of_a_run_is_read_as_numbers(tmp_path):
     assert saved_shape({"data": {"sample_shape": [1, 8, 8], "num_classes": 3}}, tmp_path) == DataShape((1, 8, 8), 3)
     with pytest.raises(UserError, match=r"no data\.num_classes"):
         saved_shape({"data": {"sample_shape": [1, 8, 8], "num_classes": "10**9"}}, tmp_path)
+
+
+def test_a_conditional_run_goes_on_as_if_it_had_not_ended(tmp_path, tiny):
+    from zerosum.experiment.train import train
+
+    options = ("labels=acgan", "~callbacks.evaluate", "~callbacks.doctor", "dataset.flip=true")
+    train(tiny(*options, "run.images=96", f"run.folder={tmp_path}/straight"))
+    train(tiny(*options, "run.images=48", f"run.folder={tmp_path}/parts"))
+    train(tiny(*options, "run.images=96", f"run.folder={tmp_path}/parts"), tmp_path / "parts" / "last.ckpt")
+    straight, parts = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"] for name in ("straight", "parts")
+    )
+    assert straight.keys() == parts.keys() and any("conditions" in name for name in straight)
+    assert all(torch.equal(straight[name], parts[name]) for name in straight)
