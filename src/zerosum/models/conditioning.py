@@ -110,9 +110,11 @@ class ConditionalBatchNorm(nn.Module):
         super().__init__()
         self.encode = encode
         self.norm = type(norm)(norm.num_features, norm.eps, norm.momentum, affine=False)
-        self.gain = nn.Linear(encode.size, norm.num_features, bias=False)
+        self.gain = nn.Linear(encode.size, norm.num_features, bias=not isinstance(encode, OneHot))
         self.bias = nn.Linear(encode.size, norm.num_features, bias=False)
-        nn.init.ones_(self.gain.weight)
+        nn.init.constant_(self.gain.weight, 1.0 if self.gain.bias is None else 0.0)
+        if self.gain.bias is not None:  # numbers, unlike ones among zeros, do not sum to 1
+            nn.init.ones_(self.gain.bias)
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
