@@ -8,7 +8,7 @@ import torch
 from image_folders import fill, folder_of, refuse_to_decode
 from PIL import Image
 
-from zerosum.data import attributes as module
+from zerosum.data import attributes as reading
 from zerosum.data import image_decoding
 from zerosum.errors import UserError
 from zerosum.experiment.build import build
@@ -110,7 +110,7 @@ def test_changed_attributes_are_read_again_and_no_image_is_decoded_again(top, mo
 WRONG = {
     "no row for 2 of 20 images": lambda lines: [line for line in lines if "07" not in line and "13" not in line],
     "a/00.png, a/02.png, a/04.png, a/06.png, a/08.png and 15 more: add them": lambda lines: lines[:1],
-    r"first path is a\\\\00.png": lambda lines: [line.replace("/", "\\") for line in lines],
+    r"first path is a\00.png": lambda lines: [line.replace("/", "\\") for line in lines],
     "line 4: a/02.png stands in line 3 too: delete one": lambda lines: [*lines[:2], lines[3], *lines[3:]],
     "line 6, column square: 'big' is no finite number": lambda lines: [*lines[:5], "b/03.png,0,big", *lines[6:]],
     "line 6, column gray: 'nan' is no": lambda lines: [*lines[:5], "b/03.png,nan,0", *lines[6:]],
@@ -132,11 +132,11 @@ WRONG = {
 @pytest.mark.parametrize("message", WRONG)
 def test_a_wrong_file_is_one_sentence_before_any_image_is_decoded(top, message, monkeypatch):
     monkeypatch.setattr(image_decoding, "decode_all", refuse_to_decode)
-    monkeypatch.setattr(module, "MOST_ATTRIBUTES", 2)
+    monkeypatch.setattr(reading, "MOST_ATTRIBUTES", 2)
     with pytest.raises(UserError) as caught:
         folder(top, WRONG[message](shaded(top))).prepare()
     assert str(caught.value).startswith(f"dataset.attributes={top.parent}/attributes.csv ")
-    assert message.replace("\\\\\\\\", "\\\\") in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_file_that_is_no_utf8_csv_is_named_with_what_to_do(top, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_utf8_csv_is_named_with_what_to_do(top, monkeypatch):
         path.write_bytes(content)
         with pytest.raises(UserError, match=message):
             folder_of(top, attributes=str(path)).prepare()
-    monkeypatch.setattr(module, "LARGEST_FILE", 100)
+    monkeypatch.setattr(reading, "LARGEST_FILE", 100)
     with pytest.raises(UserError, match="more than 100 bytes"):
         folder_of(top, attributes=str(path)).prepare()
     with pytest.raises(UserError, match="does not exist"):

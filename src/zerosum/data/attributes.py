@@ -91,7 +91,9 @@ class AttributeFile:
                     continue
                 if len(cells) != columns:
                     raise self.error(f"line {reader.line_num} has {len(cells)} columns, the first line {columns}")
-                values = array("f", (self.value(reader.line_num, *pair) for pair in zip(self.names, cells[1:], strict=True)))
+                values = array(
+                    "f", (self.value(reader.line_num, *pair) for pair in zip(self.names, cells[1:], strict=True))
+                )
                 yield reader.line_num, posixpath.normpath(cells[0].strip()), values
 
     def value(self, line: int, name: str, cell: str) -> float:
@@ -137,7 +139,7 @@ class AttributeFile:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
                 yield file
         except UnicodeDecodeError as error:
-            raise self.error(f"is not UTF-8 text: save it as CSV in UTF-8") from error
+            raise self.error("is not UTF-8 text: save it as CSV in UTF-8") from error
         except csv.Error as error:
             raise self.error(f"is no CSV file ({error}): save it as CSV in UTF-8") from error
         except OSError as error:

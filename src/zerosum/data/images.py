@@ -107,8 +107,8 @@ class ImageDataset(ABC):
             shape = (len(images), self.num_attributes or 0)
             if attributes.dtype != np.float32 or attributes.shape != shape or not np.isfinite(attributes).all():
                 raise UserError(
-                    f"{self.name} read attributes {attributes.dtype} {attributes.shape} as {name}: return finite float32"
-                    f" {shape}, and set `attribute_names` to their names"
+                    f"{self.name} read attributes {attributes.dtype} {attributes.shape} as {name}: return finite"
+                    f" float32 {shape}, and set `attribute_names` to their names"
                 )
         if labels is None:
             return split
