@@ -155,7 +155,7 @@ class ImageFolder(ImageDataset):
     def fingerprint(self, split: str) -> str:
         """A hash of the cache's name, classes, attributes and the images left out: no pixel is read again."""
         attributes = self.split(split).attributes
-        content = (self.cache_path(split).name, self.classes, self._left_out[split])
+        content: tuple[object, ...] = (self.cache_path(split).name, self.classes, self._left_out[split])
         content += () if attributes is None else (self.attribute_names, attributes.tobytes())
         return hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()
 

@@ -104,11 +104,11 @@ class ImageDataset(ABC):
         if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
             raise UserError(f"{self.name} read {images.dtype} {images.shape} as {name}: return uint8 (N, *{shape})")
         if attributes is not None:
-            shape = (len(images), self.num_attributes or 0)
-            if attributes.dtype != np.float32 or attributes.shape != shape or not np.isfinite(attributes).all():
+            size = (len(images), self.num_attributes or 0)
+            if attributes.dtype != np.float32 or attributes.shape != size or not np.isfinite(attributes).all():
                 raise UserError(
                     f"{self.name} read attributes {attributes.dtype} {attributes.shape} as {name}: return finite"
-                    f" float32 {shape}, and set `attribute_names` to their names"
+                    f" float32 {size}, and set `attribute_names` to their names"
                 )
         if labels is None:
             return split

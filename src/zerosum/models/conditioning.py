@@ -73,22 +73,30 @@ def embed(layer: nn.Linear, encode: Encoder, condition: Tensor) -> Tensor:
 class JoinedGenerator(nn.Module):
     """A generator whose z is joined by an embedding of the condition (Mirza and Osindero 2014, section 3.2).
 
-    The embedding is linear, of N(0, 1) weights at first, so that it is as large as z; `embedding` is its length.
+    The embedding is linear, of N(0, 1) weights at first, so that it is as large as z; `embedding` is its length. Without
+    one the encoded condition joins z as it is (Chen et al. 2016, section 3).
     """
 
     def __init__(
-        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int = 50
+        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int | None = 50
     ) -> None:
         super().__init__()
         self.latent_dim = find_latent_dim(make_network)
         self.encode = encode
-        self.embed = nn.Linear(encode.size, embedding, bias=False)
-        nn.init.normal_(self.embed.weight)
-        self.network = make_network(sample_shape=sample_shape, latent_dim=self.latent_dim + embedding)
+        self.embed = nn.Identity() if embedding is None else make_embedding(encode.size, embedding)
+        length = encode.size if embedding is None else embedding
+        self.network = make_network(sample_shape=sample_shape, latent_dim=self.latent_dim + length)
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """(B, latent_dim) and conditions (B, ...) to (B, *sample_shape)."""
         return self.network(torch.cat([z, embed(self.embed, self.encode, condition)], 1))
+
+
+def make_embedding(size: int, length: int) -> nn.Linear:
+    """A linear map without bias, of weights N(0, 1)."""
+    embed = nn.Linear(size, length, bias=False)
+    nn.init.normal_(embed.weight)
+    return embed
 
 
 def find_latent_dim(make_network: MakeNetwork) -> int:
