@@ -19,6 +19,7 @@ from zerosum.models import dcgan
 from zerosum.models.networks import Scores
 from zerosum.models.recognition import LEAST_DEVIATION, CodeShape, JoinedCodes, RecognizingDiscriminator
 from zerosum.pixels import to_uint8
+from zerosum.report.run_report import make_run_page
 from zerosum.sampling import latents
 
 SHAPE = CodeShape((10, 3), 2)
@@ -232,6 +233,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted_and_has_its_picture_
         ends[name] = torch.load(folder / "last.ckpt", weights_only=True)
         with Image.open(folder / "report" / "codes.png") as picture:
             assert picture.width > 500
+        assert "What each code changes" in make_run_page(folder)
         rows = list(csv.DictReader((folder / "metrics.csv").open()))
         assert any(row["game/information/categorical_1"] for row in rows)
     weights = [end["state_dict"] for end in ends.values()]

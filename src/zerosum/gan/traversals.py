@@ -9,11 +9,13 @@ from PIL import Image
 
 from zerosum import sampling
 from zerosum.drawing.grid import add_caption, add_heading, grid, save_png, stack
-from zerosum.errors import check_positive
+from zerosum.errors import UserError
 from zerosum.gan.codes import Codes
 from zerosum.training.callbacks.schedule import check_interval, is_due
 from zerosum.training.logs import log_picture
 from zerosum.training.module import GenerativeModule
+
+MOST_ROWS = 100
 
 
 class Traversals(Callback):
@@ -25,7 +27,8 @@ class Traversals(Callback):
 
     def __init__(self, folder: str, every: int = 20_000, rows: int = 5, reach: float = 2.0) -> None:
         check_interval("traversals", every)
-        check_positive("callbacks.traversals", rows=rows)
+        if not 1 <= rows <= MOST_ROWS:
+            raise UserError(f"callbacks.traversals.rows={rows}: choose 1 to {MOST_ROWS}")
         self.path = Path(folder) / "report" / "codes.png"
         self.every = every
         self.rows = rows

@@ -83,13 +83,14 @@ class JoinedGenerator(nn.Module):
         super().__init__()
         self.latent_dim = find_latent_dim(make_network)
         self.encode = encode
-        self.embed = nn.Identity() if embedding is None else make_embedding(encode.size, embedding)
+        self.embed = None if embedding is None else make_embedding(encode.size, embedding)
         length = encode.size if embedding is None else embedding
         self.network = make_network(sample_shape=sample_shape, latent_dim=self.latent_dim + length)
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """(B, latent_dim) and conditions (B, ...) to (B, *sample_shape)."""
-        return self.network(torch.cat([z, embed(self.embed, self.encode, condition)], 1))
+        joined = self.encode(condition).to(z) if self.embed is None else embed(self.embed, self.encode, condition)
+        return self.network(torch.cat([z, joined], 1))
 
 
 def make_embedding(size: int, length: int) -> nn.Linear:
