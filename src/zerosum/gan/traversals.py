@@ -21,8 +21,8 @@ MOST_ROWS = 100
 class Traversals(Callback):
     """Draws report/codes.png every `every` images and at the end: a grid for each code, whose columns are its values.
 
-    Each row is one seed, whose z and other codes stay. Continuous codes go from -`reach` to `reach`, which is beyond the
-    [-1, 1] of training by default, as in the paper's figure 2.
+    Each row is one seed, whose z and other codes stay. Continuous codes go from -`reach` to `reach`, by default beyond
+    the [-1, 1] of training, as in the paper's figure 2.
     """
 
     def __init__(self, folder: str, every: int = 20_000, rows: int = 5, reach: float = 2.0) -> None:
