@@ -174,6 +174,7 @@ def test_nothing_that_a_run_may_name_has_effects_outside_of_its_group():
         ("dataset", "HuggingFace", "path"),
         ("dataset", "StoredImages", "path"),
         ("dataset", "ImageFolder", "path"),
+        ("dataset", "AttributeFile", "path"),
         ("dataset", "ImageFile", "folder"),
         ("dataset", "ImageFile", "mode"),
     }

@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     images: Tensor
     """(B, C, H, W) in [-1, 1], or points (B, 2)"""
     condition: Tensor | None
-    """(B,) int64 labels; None for data without labels"""
+    """(B,) int64 labels, or (B, A) float32 attributes; None for data without either"""
 
 
 class DataShape(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import ImageColor
 
+from zerosum.data.attributes import AttributeFile
 from zerosum.data.image_cache import read_cache, write_cache
 from zerosum.data.image_decoding import ResizeOptions
 from zerosum.data.image_files import ImageFile, list_splits, printable_path, short_name
@@ -31,6 +32,7 @@ class ImageFolder(ImageDataset):
     Sub-folders are classes. If there are folders `train` and `test` (or `val`), they are the splits; otherwise one
     image in ten is held out as test. `fit` is crop (center square) or resize (aspect ignored); `background`
     lies under transparent pixels; broken images are an error, or with `skip_broken` left out and named in the log.
+    `attributes` is a CSV file with a line of numbers for each image; it may have lines of other images too.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ImageFolder(ImageDataset):
         fit: Literal["crop", "resize"] = "crop",
         background: Sequence[int] | str = "white",
         skip_broken: bool = False,
+        attributes: str | None = None,
         root: str = "data",
         flip: bool = False,
     ) -> None:
@@ -57,6 +60,7 @@ class ImageFolder(ImageDataset):
         self.channels = channels
         self.resize_options = ResizeOptions(resolution, channels, fit, parse_color(background))
         self.skip_broken = skip_broken
+        self.attribute_file = None if attributes is None else AttributeFile(Path(attributes).expanduser().absolute())
         self._left_out: dict[str, tuple[str, ...]] = {}
 
     @cached_property
@@ -77,6 +81,19 @@ class ImageFolder(ImageDataset):
             )
         return tuple(names) if names and None not in folders else None
 
+    @property
+    def attribute_names(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """The columns of the CSV file after the first; None without one."""
+        return None if self.attribute_file is None else self.attribute_file.names
+
+    @cached_property
+    def attributes(self) -> dict[str, np.ndarray] | None:
+        """(A,) float32 of each file in the folder, readable or not; None without a CSV file."""
+        if self.attribute_file is None:
+            return None
+        names = [file.name for files in self.files.values() for file in files]
+        return dict(zip(names, self.attribute_file.read(names, self.folder), strict=True))
+
     def prepare(self) -> None:
         """Decode both splits, or open what an earlier run decoded; every UserError about the files is raised here."""
         for split in self.splits:
@@ -84,7 +101,7 @@ class ImageFolder(ImageDataset):
 
     def read(self, split: str) -> Split:
         """The readable images in the order of their names, from the cache if it was made of the same files."""
-        files = self.files[split]
+        files, attributes = self.files[split], self.attributes  # before any image is decoded
         place = self.cache_path(split)
         decoded = read_cache(place, len(files), self.resize_options)
         if decoded is None or (decoded.broken and not self.skip_broken):  # they may have been mended since
@@ -97,7 +114,9 @@ class ImageFolder(ImageDataset):
         if decoded.broken:
             record = printable_path(place.with_suffix(".json").absolute())
             log.warning("Left out %s; all are named in %s", self.describe_broken(split, decoded.broken), record)
-        return Split(decoded.images, self.labels([file for file in files if file.name not in decoded.broken]))
+        kept = [file for file in files if file.name not in decoded.broken]
+        rows = None if attributes is None else np.stack([attributes[file.name] for file in kept])
+        return Split(decoded.images, self.labels(kept), rows)
 
     def check_broken(self, split: str, broken: dict[str, str]) -> None:
         """UserError if there are broken images that may not be left out, or no others."""
@@ -134,9 +153,10 @@ class ImageFolder(ImageDataset):
         return self.cache / f"{digest}.{split}.npy"
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the cache's name, the classes and the images left out: no pixel is read again."""
-        self.split(split)
-        content = (self.cache_path(split).name, self.classes, self._left_out[split])
+        """A hash of the cache's name, classes, attributes and the images left out: no pixel is read again."""
+        attributes = self.split(split).attributes
+        content: tuple[object, ...] = (self.cache_path(split).name, self.classes, self._left_out[split])
+        content += () if attributes is None else (self.attribute_names, attributes.tobytes())
         return hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()
 
 

@@ -46,6 +46,7 @@ class ImageDataset(ABC):
 
     channels: int
     classes: tuple[str, ...] | None = None
+    attribute_names: tuple[str, ...] | None = None
     splits: tuple[str, ...] = ("train", "test")
     samples_to_draw = 64
 
@@ -64,6 +65,11 @@ class ImageDataset(ABC):
     def num_classes(self) -> int | None:
         """None for data without labels."""
         return None if self.classes is None else len(self.classes)
+
+    @property
+    def num_attributes(self) -> int | None:
+        """None for data without attributes."""
+        return None if self.attribute_names is None else len(self.attribute_names)
 
     @property
     def name(self) -> str:
@@ -92,11 +98,18 @@ class ImageDataset(ABC):
         return self._splits[name]
 
     def check_split(self, name: str, split: Split) -> Split:
-        """The split; UserError if its images or labels are not what the dataset's attributes say."""
-        images, labels = split.images, split.labels
+        """The split; UserError if its images, labels or attributes are not what the dataset says."""
+        images, labels, attributes = split
         shape = (self.resolution, self.resolution, self.channels)
         if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
             raise UserError(f"{self.name} read {images.dtype} {images.shape} as {name}: return uint8 (N, *{shape})")
+        if attributes is not None:
+            size = (len(images), self.num_attributes or 0)
+            if attributes.dtype != np.float32 or attributes.shape != size or not np.isfinite(attributes).all():
+                raise UserError(
+                    f"{self.name} read attributes {attributes.dtype} {attributes.shape} as {name}: return finite"
+                    f" float32 {size}, and set `attribute_names` to their names"
+                )
         if labels is None:
             return split
         if self.classes is None:
@@ -117,11 +130,12 @@ class ImageDataset(ABC):
             yield torch.from_numpy(np.array(images[start : start + size])).permute(0, 3, 1, 2)
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the split's pixels and labels, part of the names of caches."""
-        images, labels, _ = self.split(split)
+        """A hash of the split's pixels, labels and attributes, part of the names of caches."""
+        images, labels, attributes = self.split(split)
         digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=16)
         digest.update(np.ascontiguousarray(images).data)
-        digest.update(b"" if labels is None else labels.tobytes())
+        for part in (labels, attributes):
+            digest.update(b"" if part is None else part.tobytes())
         return digest.hexdigest()
 
     def stream(self, seed: int, device: torch.device) -> "ShuffledImages":

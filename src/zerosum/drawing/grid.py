@@ -33,6 +33,20 @@ def add_caption(picture: Image.Image, caption: str) -> Image.Image:
     return sheet
 
 
+def add_heading(picture: Image.Image, title: str, labels: list[str]) -> Image.Image:
+    """The picture, of equally wide columns, below a title and a label for each column, black on white."""
+    size = max(12, min(16, picture.width // (4 * len(labels))))
+    font = ImageFont.load_default(size)
+    sheet = Image.new("RGB", (picture.width, picture.height + 4 * size), "white")
+    sheet.paste(picture, (0, 4 * size))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((size // 2, size // 2), title, "black", font)
+    for column, label in enumerate(labels):
+        middle = picture.width * (column + 0.5) / len(labels)
+        draw.text((middle, 4 * size - 4), label, "black", font, anchor="ms")
+    return sheet
+
+
 def as_picture(pixels: Tensor) -> Image.Image:
     """(1 or 3, H, W) uint8 as a gray or RGB picture of the same size."""
     array = pixels.permute(1, 2, 0).cpu().contiguous().numpy()

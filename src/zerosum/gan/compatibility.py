@@ -5,6 +5,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from zerosum.errors import UserError
 from zerosum.gan.augment import ADA, ImageAugmentation
+from zerosum.gan.codes import MutualInformation
 from zerosum.gan.gan import GAN
 from zerosum.gan.regularizers import Clip, Consistency, GradientPenalty
 from zerosum.gan.unrolled import check_optimizer
@@ -18,6 +19,7 @@ def check_compatible(gan: GAN, sample_shape: tuple[int, ...]) -> None:
     check_adaptive_augmentation(gan)
     check_image_augmentations(gan, sample_shape)
     check_accumulation(gan)
+    check_codes(gan)
     if gan.game.unroll:
         check_unrolling(gan)
 
@@ -75,6 +77,17 @@ def check_accumulation(gan: GAN) -> None:
             "model.minibatch_discrimination compares all images of a batch, and training.accumulate splits it: use"
             " model.minibatch_stddev, which compares groups of four, or training.accumulate=1"
         )
+
+
+def check_codes(gan: GAN) -> None:
+    """The bound on the information is that of the codes that D recognizes."""
+    terms = [*gan.regularizers.values(), *gan.generator_regularizers.values()]
+    for codes in [term.codes for term in terms if isinstance(term, MutualInformation)]:
+        if getattr(gan.discriminator, "codes", None) != codes:
+            raise UserError(
+                "the terms information need a D that recognizes the same codes: set labels=infogan, and name the codes"
+                " in labels.conditions alone"
+            )
 
 
 def check_unrolling(gan: GAN) -> None:

@@ -110,8 +110,11 @@ class AttributeConditions(Conditions):
         return self.kept[rows.to(self.kept.device)]
 
     def arrange(self, count: int) -> Columns:
-        columns = max(1, min(8, count))
-        return Columns(self.kept[:columns].repeat(max(1, count // columns), 1), columns)
+        """One column for each of the first few vectors that differ."""
+        _, group = self.kept.cpu().unique(dim=0, return_inverse=True)
+        firsts = [int((group == number).nonzero()[0]) for number in group.unique()]
+        chosen = sorted(firsts)[: max(1, min(MOST_COLUMNS // 2, count))]
+        return Columns(self.kept[chosen].repeat(max(1, count // len(chosen)), 1), len(chosen))
 
 
 def uniforms(seeds: Sequence[int], length: int) -> Tensor:

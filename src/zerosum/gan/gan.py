@@ -226,6 +226,7 @@ class GAN(GenerativeModule):
                 penalties = self.penalties_of(due, real, fake, weights)
         metrics = {"real_logits": real.logits.detach(), "fake_logits": fake.logits.detach()}
         metrics |= {f"regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
+        metrics |= {name: value for term in due.values() for name, value in term.curves().items()}
         return self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values()), metrics
 
     def generator_loss(self, batch: Batch, fakes: Tensor, optimizer: Optimizer) -> tuple[Tensor, Metrics]:

@@ -67,6 +67,10 @@ class Regularizer(nn.Module):
         `penalty` is then called for each of its micro-batches. Only where `observes_batch` is true; no gradient passes.
         """
 
+    def curves(self) -> dict[str, Tensor]:
+        """Detached scalars of the last evaluation that are logged beside the penalty: none, unless a child has some."""
+        return {}
+
     def forward(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
         """weight * every * penalty: the same mean gradient whatever `every` is."""
         return self.weight * self.every * self.penalty(critic, real, fake)

@@ -74,21 +74,30 @@ class JoinedGenerator(nn.Module):
     """A generator whose z is joined by an embedding of the condition (Mirza and Osindero 2014, section 3.2).
 
     The embedding is linear, of N(0, 1) weights at first, so that it is as large as z; `embedding` is its length.
+    Without one the encoded condition joins z as it is (Chen et al. 2016, section 3).
     """
 
     def __init__(
-        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int = 50
+        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int | None = 50
     ) -> None:
         super().__init__()
         self.latent_dim = find_latent_dim(make_network)
         self.encode = encode
-        self.embed = nn.Linear(encode.size, embedding, bias=False)
-        nn.init.normal_(self.embed.weight)
-        self.network = make_network(sample_shape=sample_shape, latent_dim=self.latent_dim + embedding)
+        self.embed = None if embedding is None else make_embedding(encode.size, embedding)
+        length = encode.size if embedding is None else embedding
+        self.network = make_network(sample_shape=sample_shape, latent_dim=self.latent_dim + length)
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """(B, latent_dim) and conditions (B, ...) to (B, *sample_shape)."""
-        return self.network(torch.cat([z, embed(self.embed, self.encode, condition)], 1))
+        joined = self.encode(condition).to(z) if self.embed is None else embed(self.embed, self.encode, condition)
+        return self.network(torch.cat([z, joined], 1))
+
+
+def make_embedding(size: int, length: int) -> nn.Linear:
+    """A linear map without bias, of weights N(0, 1)."""
+    embed = nn.Linear(size, length, bias=False)
+    nn.init.normal_(embed.weight)
+    return embed
 
 
 def find_latent_dim(make_network: MakeNetwork) -> int:
@@ -110,9 +119,11 @@ class ConditionalBatchNorm(nn.Module):
         super().__init__()
         self.encode = encode
         self.norm = type(norm)(norm.num_features, norm.eps, norm.momentum, affine=False)
-        self.gain = nn.Linear(encode.size, norm.num_features, bias=False)
+        self.gain = nn.Linear(encode.size, norm.num_features, bias=not isinstance(encode, OneHot))
         self.bias = nn.Linear(encode.size, norm.num_features, bias=False)
-        nn.init.ones_(self.gain.weight)
+        nn.init.constant_(self.gain.weight, 1.0 if self.gain.bias is None else 0.0)
+        if self.gain.bias is not None:  # numbers, unlike ones among zeros, do not sum to 1
+            nn.init.ones_(self.gain.bias)
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:

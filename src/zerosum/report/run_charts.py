@@ -32,6 +32,7 @@ TITLES = {
     "regularizer": ("Penalties of D, weighted", "penalty"),
     "generator_regularizer": ("Penalties of G, weighted", "penalty"),
     "accuracy": ("Accuracy of D", "share on the right side of 0"),
+    "information": ("Information about each code, lower bound", "nats"),
     "separation": ("How well D tells real from fake", "P(real logit > fake logit)"),
     "squared_gradient": ("Squared gradient of D in its images", "mean squared norm"),
     "update_ratio": ("Step over size of the weights", "ratio"),

@@ -22,10 +22,10 @@ def show_samples(files: RunFiles, share: float) -> Markup | None:
     return join(grid, show_film(files, share)) or None
 
 
-def show_picture(files: RunFiles, name: str, share: float) -> Markup | None:
-    """A picture that the callback has drawn, with its caption; None if there is none."""
+def show_picture(files: RunFiles, name: str, share: float, otherwise: str | None = None) -> Markup | None:
+    """A picture that a callback has drawn, with its caption or the words `otherwise`; None if there is none."""
     picture = read(files.folder / "report" / f"{name}.png", files, share)
-    figure = show_image(picture, caption_of(files, name, name))
+    figure = show_image(picture, caption_of(files, name, otherwise or name))
     return None if figure is None else element("div", figure, class_="wide")
 
 

@@ -59,6 +59,7 @@ def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
         "Speed": draw_curves(files.curves, "speed", share),
         "Nearest training images": show_picture(files, "nearest", share),
         "Between samples": show_picture(files, "interpolation", share),
+        "Codes": show_picture(files, "codes", share, "What each code changes: a row is a seed, a column a value."),
         "Cards": show_cards(files),
     }
     sections = [Section(title, content) for title, content in parts.items() if content]

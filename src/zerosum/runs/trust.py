@@ -18,11 +18,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
     "model": ("zerosum.models", "zerosum.families"),
     "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
-    "regularizer": ("zerosum.gan.regularizers", "zerosum.gan.label_terms", "zerosum.gan.augment"),
-    "generator_regularizer": ("zerosum.gan.regularizers", "zerosum.gan.label_terms"),
+    "regularizer": ("zerosum.gan.regularizers", "zerosum.gan.label_terms", "zerosum.gan.codes", "zerosum.gan.augment"),
+    "generator_regularizer": ("zerosum.gan.regularizers", "zerosum.gan.label_terms", "zerosum.gan.codes"),
     "augment": ("zerosum.gan.augment",),
     "labels": (
-        *("zerosum.gan.labels", "zerosum.gan.conditions", "zerosum.models"),
+        *("zerosum.gan.labels", "zerosum.gan.conditions", "zerosum.gan.codes", "zerosum.models"),
         *("zerosum.gan.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
     ),
     "optimizer": ("torch.optim",),
@@ -31,8 +31,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "protocol": ("zerosum.evaluation",),
     "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
     "callbacks": (
-        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.doctor", "zerosum.evaluation"),
-        "zerosum.report.run_report.write_run_report",
+        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.gan.traversals", "zerosum.doctor"),
+        *("zerosum.evaluation", "zerosum.report.run_report.write_run_report"),
     ),
     "logger": tuple(f"zerosum.training.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger", "wandb_logger")),
 }
