@@ -127,6 +127,21 @@ def test_the_command_writes_table_and_chart_and_fails_with_one_sentence(tmp_path
     assert done.stderr.startswith("error: nowhere: there is no such folder") and done.stderr.count("\n") == 1
 
 
+def test_the_command_refuses_runs_that_use_labels_differently(tmp_path):
+    kinds = {"none": {}, "semi": {"labels": "trained with labels"}, "asked": {"labels": "conditioned on labels"}}
+    for name, protocol in kinds.items():
+        fake_run(tmp_path / name, protocol=protocol)
+    command = [sys.executable, str(ROOT / "compare.py")]
+    for one, other, uses in (
+        ("none", "asked", "none against conditioned on labels"),
+        ("asked", "semi", "conditioned on labels against trained with labels"),
+    ):
+        done = subprocess.run([*command, one, other], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 1 and done.stdout == ""
+        assert done.stderr.startswith(f"error: {one} and {other} use labels differently ({uses})"), done.stderr
+        assert done.stderr.count("\n") == 1 and not (tmp_path / "outputs").exists()
+
+
 def test_comparing_imports_no_torch(tmp_path):
     run = str(fake_run(tmp_path / "a"))
     script = (

@@ -106,6 +106,14 @@ def test_a_perfect_conditional_model_is_at_the_floor_and_permuted_labels_show_in
     assert protocol.card()["cas_classifier"] == "40 batches of 128, seed 0"
 
 
+def test_one_sample_repeated_for_each_class_has_the_right_classes_and_teaches_little(protocol, dataset):
+    model = RealOfClass(dataset)
+    model.rows = [rows[:1] for rows in model.rows]
+    values = protocol.measure(model)
+    assert values["conditional_accuracy"] == 1
+    assert values["cas"] < 0.8 * protocol.floor()["cas"]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_conditional_accuracy_is_scikit_learns_accuracy_and_its_lowest_recall(dtype):
     asked = torch.randint(0, 3, (200,), generator=torch.Generator().manual_seed(0))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from fake_runs import fake_run
+from omegaconf import OmegaConf
 from pages import Page, read_page
 from PIL import Image
 
@@ -138,11 +139,21 @@ def test_a_strangers_names_are_text(tmp_path):
     assert "<img" not in json.dumps(page.figures)
 
 
-def test_values_of_different_protocols_are_not_ranked(tmp_path):
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ({"n_fake": 5}, "measured differently: n_fake 10000 against 5"),
+        ({"labels": "conditioned on labels"}, "use labels differently (none against conditioned on labels)"),
+    ],
+)
+def test_values_of_different_protocols_are_not_ranked_in_page_or_table(tmp_path, capsys, protocol, said):
     fake_run(tmp_path / "0_a")
-    fake_run(tmp_path / "1_b", "Minimax", protocol={"n_fake": 5})
+    fake_run(tmp_path / "1_b", "Minimax", protocol=protocol)
     page = read_page(write_sweep_report(tmp_path))
-    assert "may not stand in one table" in page.text and "n_fake" in page.text
+    assert "may not stand in one table" in page.text and said in page.text
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
+    SweepTable().on_multirun_end(config)
+    assert said in capsys.readouterr().out and not (tmp_path / "table.md").exists()
 
 
 def test_a_job_that_fails_leaves_its_reason_in_its_log(tmp_path):
