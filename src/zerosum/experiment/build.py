@@ -18,9 +18,10 @@ from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory,
 from zerosum.experiment.early_checks import check_devices, optimizer_errors
 from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
-from zerosum.gan.conditions import Conditions
+from zerosum.gan.conditions import Conditions, conditions_of_data
 from zerosum.gan.game import Game
 from zerosum.gan.gan import GAN, Optimizers
+from zerosum.gan.labelled import check_balanced
 from zerosum.gan.labels import Labels
 from zerosum.training.callbacks.anneal import Anneal
 from zerosum.training.callbacks.evaluate import Evaluate
@@ -130,8 +131,10 @@ def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
             f" training.batch_size={training.batch_size}: choose numbers that do"
         )
     labels: Labels = make(config["labels"]) if config["labels"] else Labels("none")
+    if labels.labelled is not None and shape.num_classes is not None:
+        check_balanced(labels.labelled, shape.num_classes)
     conditions = None if labels.conditions is None else labels.conditions(shape)
-    generator, discriminator = build_networks(config["model"], labels, conditions, shape.sample_shape, game.pack)
+    generator, discriminator = build_networks(config["model"], labels, conditions, shape, game.pack)
     loss = make(config["loss"])
     check_has(generator, "model.generator", "latent_dim", "forward")
     check_has(loss, "loss", "paired", "zero_separates", "discriminator", "generator")
@@ -146,6 +149,7 @@ def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
         game=game,
         conditions=conditions,
         label_use=labels.use,
+        classifier_half_life=labels.classifier_half_life,
         training=training,
         seed=config["seed"],
     )
@@ -154,15 +158,17 @@ def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
 
 
 def build_networks(
-    model: dict[str, Any], labels: Labels, conditions: Conditions | None, sample_shape: tuple[int, ...], pack: int
+    model: dict[str, Any], labels: Labels, conditions: Conditions | None, shape: DataShape, pack: int
 ) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator, each with room for the condition if labels ask for it."""
     make_generator, make_discriminator = make(model["generator"]), make(model["discriminator"])
+    sample_shape = shape.sample_shape
     packed_shape = (pack * sample_shape[0], *sample_shape[1:])
     if labels.generator is not None and conditions is not None:
         make_generator = partial(labels.generator, make_generator, conditions.make_encoder())
-    if labels.discriminator is not None and conditions is not None:
-        make_discriminator = partial(labels.discriminator, make_discriminator, conditions.make_encoder(pack))
+    if labels.discriminator is not None:
+        encode = (conditions or conditions_of_data(shape)).make_encoder(pack)
+        make_discriminator = partial(labels.discriminator, make_discriminator, encode)
     return make_generator(sample_shape=sample_shape), make_discriminator(sample_shape=packed_shape)
 
 

@@ -74,6 +74,16 @@ def randn(images: Tensor, *shape: int) -> Tensor:
     return draw(torch.randn, images, shape, images.dtype)
 
 
+def rows(images: Tensor, count: int) -> Tensor:
+    """(len(images),) of 0 .. count - 1, from permutations one after the other."""
+    parts = 1 if current is None else current.parts
+    random, device = None if current is None else current.generator, images.device
+    rounds = -(-parts * len(images) // count)
+    order = torch.cat([torch.randperm(count, generator=random, device=device) for _ in range(rounds)])
+    chosen = order[: parts * len(images)]
+    return chosen if current is None else chosen.chunk(parts)[current.position]
+
+
 def randint(images: Tensor, low: int, high: int, *shape: int) -> Tensor:
     """(len(images), *shape) of low .. high, both possible."""
     return draw(functools.partial(torch.randint, low, high + 1), images, shape, torch.int64)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from zerosum.gan.unrolled import Weights, unrolled, weights_with_cloned_buffers
 from zerosum.models.networks import Scores
 from zerosum.randomness import generator
 from zerosum.sampling import latents
+from zerosum.training.ema import ExponentialMovingAverage
 from zerosum.training.module import GenerativeModule, TrainingSettings, split
 
 Metrics = dict[str, Tensor]
@@ -50,8 +51,8 @@ class GAN(GenerativeModule):
     """A generator and a discriminator, their loss and optimizers, and the rules of the game.
 
     `regularizers` are added to D's loss, `generator_regularizers` to G's, each under its name. `augment` changes all
-    images that D sees. `conditions` are what fakes are asked for, and `label_use` says how labels are used. `training`
-    and `seed` are those of every `GenerativeModule`. Built without optimizers, a GAN can only be sampled.
+    images that D sees. `conditions` are what fakes are asked for, and `label_use` says how labels are used. With
+    `classifier_half_life`, in images, a moving average of D classifies. `training` and `seed` are those of every `GenerativeModule`. Built without optimizers, a GAN can only be sampled.
     """
 
     optimizer_names: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
@@ -69,6 +70,7 @@ class GAN(GenerativeModule):
         game: Game | None = None,
         conditions: Conditions | None = None,
         label_use: LabelUse = "none",
+        classifier_half_life: float | None = None,
         training: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
@@ -82,6 +84,10 @@ class GAN(GenerativeModule):
         self.augment = augment
         self.conditions = conditions
         self.label_use = label_use
+        self.classifier: ExponentialMovingAverage | None = None
+        if classifier_half_life is not None:
+            ramp_up = self.training_settings.ema_ramp_up
+            self.classifier = ExponentialMovingAverage(discriminator, classifier_half_life, ramp_up)
         self.draws = BatchDraws()
         self.game = game or Game()
         self.batches_per_step = self.game.critic_steps
@@ -112,6 +118,23 @@ class GAN(GenerativeModule):
         average: nn.Module = self.ema.network
         return average(z.to(self.device), None if condition is None else condition.to(self.device))
 
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of the classes of images in [-1, 1], from D's moving average where there is one."""
+        if self.classifier is not None:
+            scores: Scores = self.classifier.network(images.to(self.device), None)
+        else:
+            was_training = self.discriminator.training
+            scores = self.discriminator.eval()(images.to(self.device), None)
+            self.discriminator.train(was_training)
+        if scores.class_logits is None:
+            raise UserError("this D gives no classes: train it with labels=semi_supervised or labels=acgan")
+        return scores.class_logits
+
+    def facts(self) -> dict[str, Any]:
+        """Those of the terms of both players."""
+        terms = [*self.regularizers.values(), *self.generator_regularizers.values()]
+        return {name: value for term in terms for name, value in term.facts().items()}  # type: ignore[operator]
+
     def equilibrium(self) -> dict[str, float]:
         """Both losses, without penalties, where fakes equal real images and D is optimal."""
         return equilibrium(copy.deepcopy(self.loss))  # a loss may count or average what it is given
@@ -128,19 +151,16 @@ class GAN(GenerativeModule):
             self.make_optimizers.generator(self.generator.parameters()),
         ]
 
-    def on_train_start(self) -> None:
-        """Start the clock, and let conditions and terms read what they need of the training data."""
-        dataset = self.trainer.datamodule.dataset  # type: ignore[attr-defined]
-        for part in (self.conditions, *self.regularizers.values(), *self.generator_regularizers.values()):
-            if part is not None:
-                part.begin(dataset)  # type: ignore[operator]
-        super().on_train_start()
-
     def on_fit_start(self) -> None:
+        """Let conditions and terms read what they need of the training data, before the untrained model is measured."""
         if self.game.unroll and rank_and_world_size()[1] > 1:
             raise UserError(
                 "game.unroll looks ahead by the gradients of one process alone: train in one, or set game.unroll=0"
             )
+        dataset = self.trainer.datamodule.dataset  # type: ignore[attr-defined]
+        for part in (self.conditions, *self.regularizers.values(), *self.generator_regularizers.values()):
+            if part is not None:
+                part.begin(dataset)  # type: ignore[operator]
 
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         """One step of D on each of the `critic_steps` batches, then one of G against the last fakes."""
@@ -162,13 +182,15 @@ class GAN(GenerativeModule):
             samples=torch.cat(list(round_.fakes)).detach(),
             images=sum(len(batch.images) for batch in batches),
         )
+        if self.classifier is not None:
+            self.classifier.update(self.discriminator, self.last_step.images, self.images_seen)
 
     def begin_round(self, batch: Batch, index: int, is_reused: bool) -> "Round":
         """Divide the global batch `index` into micro-batches, and make fakes of their conditions for each."""
         self.draws.begin_batch()
         micro_batches = self.training_settings.accumulate
-        if self.conditions is not None:
-            batch = batch._replace(condition=self.conditions.of_batch(batch, self.seed, index))
+        conditions = None if self.conditions is None else self.conditions.of_batch(batch, self.seed, index)
+        batch = batch._replace(condition=conditions)  # labels that nothing asks for reach neither network
         parts = split(batch, micro_batches)
         noise = self.noise(index, len(batch.images)).chunk(micro_batches)
         with torch.set_grad_enabled(is_reused), self.stopwatch("generator"):
@@ -179,7 +201,7 @@ class GAN(GenerativeModule):
         """One step of D; returns its loss and metrics."""
         micro_batches = len(round_.parts)
         if micro_batches > 1:
-            self.observe_in_parts(round_.parts, round_.fakes)
+            self.observe_in_parts(self.regularizers, round_.parts, round_.fakes)
         optimizer.zero_grad()
         results = []
         for index, (part, fakes) in enumerate(zip(round_.parts, round_.fakes, strict=True)):
@@ -196,12 +218,14 @@ class GAN(GenerativeModule):
         """One step of G; returns its loss and metrics."""
         self.draws.begin_batch()
         micro_batches = len(round_.parts)
+        if micro_batches > 1:
+            self.observe_in_parts(self.generator_regularizers, round_.parts, round_.fakes)
         optimizer.zero_grad()
         results = []
         for index, (part, z, fakes) in enumerate(zip(*round_, strict=True)):
             fakes = fakes if fakes.requires_grad else self.generator(z, part.condition)
             with self.draws.part(index, micro_batches):
-                loss, metrics = self.generator_loss(part, fakes, discriminator_optimizer)
+                loss, metrics = self.generator_loss(part, fakes, discriminator_optimizer, micro_batches == 1)
             self.backward_into(optimizer, loss / micro_batches)
             results.append({"loss": loss.detach(), **metrics})
         self.take_step(optimizer)
@@ -229,8 +253,13 @@ class GAN(GenerativeModule):
         metrics |= {name: value for term in due.values() for name, value in term.curves().items()}
         return self.loss.discriminator(real.logits, fake.logits) + sum(penalties.values()), metrics
 
-    def generator_loss(self, batch: Batch, fakes: Tensor, optimizer: Optimizer) -> tuple[Tensor, Metrics]:
-        """J_G plus the terms due at this step, against D or against D unrolled by the steps of its `optimizer`."""
+    def generator_loss(
+        self, batch: Batch, fakes: Tensor, optimizer: Optimizer, observe: bool = False
+    ) -> tuple[Tensor, Metrics]:
+        """J_G plus the terms due at this step, against D or against D unrolled by the steps of its `optimizer`.
+
+        With `observe`, terms that depend on the whole batch observe this one first.
+        """
         due = due_terms(self.generator_regularizers, self.global_step)
         weights = self.unrolled_weights(batch, fakes, optimizer) if self.game.unroll else None
         with self.full_precision() if due else nullcontext():
@@ -238,6 +267,8 @@ class GAN(GenerativeModule):
             if not (self.loss.paired or due):
                 return self.loss.generator(fake.logits, None), {}
             real = self.score_batch(batch.images, batch.condition, weights)
+            if observe:
+                observe_batch(due, real, fake)
             penalties = self.penalties_of(due, real, fake, weights)
         loss = self.loss.generator(fake.logits, real.logits if self.loss.paired else None)
         metrics = {f"generator_regularizer/{name}": penalty.detach() for name, penalty in penalties.items()}
@@ -262,9 +293,9 @@ class GAN(GenerativeModule):
         return unrolled(self.discriminator, optimizer, loss, self.game.unroll)
 
     @torch.no_grad()
-    def observe_in_parts(self, parts: Sequence[Batch], fakes: Sequence[Tensor]) -> None:
-        """Let penalties that depend on the whole batch observe it before its parts are used; D does not change."""
-        due = due_terms(self.regularizers, self.global_step)
+    def observe_in_parts(self, terms: nn.ModuleDict, parts: Sequence[Batch], fakes: Sequence[Tensor]) -> None:
+        """Let those of the terms that depend on the whole batch observe it before its parts are used; D does not change."""
+        due = due_terms(terms, self.global_step)
         if not any(term.observes_batch for term in due.values()):
             return
         weights, scored = weights_with_cloned_buffers(self.discriminator), []
@@ -347,9 +378,9 @@ def observe_batch(terms: Mapping[str, Regularizer], real: ScoredBatch, fake: Sco
 
 
 def concatenate(parts: Sequence[ScoredBatch]) -> ScoredBatch:
-    """Images and logits of a whole batch from those of its micro-batches."""
-    images, logits = torch.cat([part.images for part in parts]), torch.cat([part.logits for part in parts])
-    return ScoredBatch(images, Scores(logits))
+    """Images and scores of a whole batch from those of its micro-batches."""
+    scores = [None if each[0] is None else torch.cat(each) for each in zip(*(part.scores for part in parts), strict=True)]
+    return ScoredBatch(torch.cat([part.images for part in parts]), Scores(*scores))
 
 
 def merge(parts: Sequence[Metrics]) -> Metrics:

@@ -19,10 +19,14 @@ class Labels:
 
     `conditions` makes what the generator is asked for from the shape of the data; `generator` and `discriminator` build
     the two networks with room for it, from a network's constructor, an encoder and the sample shape. Without one of
-    these the network itself takes the condition, or does without.
+    these the network itself takes the condition, or does without. A discriminator without conditions gets the encoder
+    of the data's labels. `labelled` is the number of training images whose labels are used, all if None. The moving
+    average of D that classifies has the half-life `classifier_half_life`, in images; without it D itself does.
     """
 
     use: LabelUse
     conditions: Callable[[DataShape], Conditions] | None = None
     generator: Callable[..., nn.Module] | None = None
     discriminator: Callable[..., nn.Module] | None = None
+    labelled: int | None = None
+    classifier_half_life: float | None = None

@@ -125,6 +125,17 @@ class MaximumLikelihood:
         return -0.5 * exponential(fake).mean()
 
 
+class FeatureMatching(NonSaturating):
+    """D of the non-saturating game; G's cost is the term `feature_matching` alone (Salimans et al. 2016, section 3.1).
+
+    A loss knows logits only, so the distance of the features is a term of G's, which other losses may have too.
+    """
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Zero."""
+        return fake.new_zeros(())
+
+
 class LeastSquares:
     """Regression on labels: D wants `a` for fakes and `b` for reals, G wants `c` (Mao et al. 2017, equation 2).
 

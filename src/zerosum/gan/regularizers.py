@@ -1,7 +1,7 @@
 """Terms added to a player's loss, and rules about its weights, each with its equation."""
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +61,12 @@ class Regularizer(nn.Module):
     def begin(self, dataset: Dataset) -> None:
         """Called once before training, for terms that need more of the data than its batches."""
 
+    def facts(self) -> dict[str, Any]:
+        """What a card says of the term: nothing, unless a child does."""
+        return {}
+
     def observe(self, real: ScoredBatch, fake: ScoredBatch) -> None:
-        """Called once before each step of D on which the term is due, with this process's whole batch.
+        """Called once before each step of its player on which the term is due, with this process's whole batch.
 
         `penalty` is then called for each of its micro-batches. Only where `observes_batch` is true; no gradient passes.
         """

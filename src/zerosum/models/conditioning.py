@@ -203,6 +203,29 @@ class ClassifyingDiscriminator(nn.Module):
         return scores._replace(class_logits=self.classify(scores.features))
 
 
+class ClassesAreReal(nn.Module):
+    """K logits of classes whose logsumexp is the logit of being real (Salimans et al. 2016, section 5).
+
+    l_k = D(x) + c_k(x), with the network's own logit and a head for the classes. Fake is a class of its own, whose logit
+    is fixed at 0: p(fake | x) = 1 / (1 + sum exp l_k), so log p(real) - log p(fake) = logsumexp l_k.
+    """
+
+    def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        if not isinstance(encode, OneHot):
+            raise UserError("labels=semi_supervised needs classes, and this dataset has attributes: leave them out")
+        if encode.pack > 1:
+            raise UserError(f"game.pack={encode.pack}: a pack has no class: set game.pack=1 or another labels")
+        self.network = make_network(sample_shape=sample_shape)
+        self.classify = make_head(self.network, encode.size)
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
+        """(B, *sample_shape) to logits (B,) and class_logits (B, K)."""
+        scores = self.network(images)
+        class_logits = scores.logits[:, None] + self.classify(scores.features)
+        return scores._replace(logits=class_logits.logsumexp(1), class_logits=class_logits)
+
+
 def make_head(discriminator: nn.Module, size: int, inverted: bool = False) -> nn.Linear:
     """A linear map from a discriminator's features to `size` numbers, or back, normalized as its own layers are."""
     features: Any = getattr(discriminator, "num_features", None)

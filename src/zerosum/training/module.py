@@ -77,6 +77,10 @@ class GenerativeModule(LightningModule):
         """The values of `curves()` at the goal of training, as far as they are known: none, unless a child says so."""
         return {}
 
+    def facts(self) -> dict[str, Any]:
+        """Further facts of the run for cards: none, unless a child says so."""
+        return {}
+
     def load_raw_weights(self) -> None:
         """Sample from the weights of the last step instead of their moving average."""
         raise NotImplementedError

@@ -78,7 +78,7 @@ class Evaluate(Callback):
     def evaluate(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Add one measurement to the history."""
         broadcast_buffers(module.ema.network)  # the samples of all ranks are those of the model that rank 0 saves
-        facts = {"selection": self.protocol.describe_selection()}
+        facts = {"selection": self.protocol.describe_selection(), **module.facts()}
         minutes = round((time.perf_counter() - self._started) / 60, 3)
         started = time.perf_counter()
         measurement = measure(self.protocol, module, lambda: self.values_of(trainer, module), facts=facts)
