@@ -22,6 +22,12 @@ def test_a_grid_shows_the_samples_row_by_row_unblurred(channels):
     assert (pixels[:2] == 255).all() and (pixels[side + 2 :, 2 * side + 2 :] == 255).all()
 
 
+def test_few_columns_of_many_rows_are_not_magnified_beyond_the_long_side():
+    """Two classes of 64 samples made a picture of 640 by 10,000 pixels."""
+    tall = grid(torch.zeros(64, 1, 8, 8), columns=2)
+    assert tall.height <= LONG_SIDE + 2 * 33 and tall.width == 2 * (LONG_SIDE // (32 * 8) * 8 + 2) + 2
+
+
 def test_a_caption_leaves_the_picture_as_it_is():
     picture = Image.effect_noise((100, 50), 80).convert("RGB")
     captioned = add_caption(picture, "128 images seen")

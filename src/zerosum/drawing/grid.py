@@ -17,7 +17,8 @@ LONG_SIDE = 640
 def grid(samples: Tensor, columns: int | None = None) -> Image.Image:
     """Samples (N, C, H, W) in [-1, 1], row by row, in about as many rows as columns."""
     columns = columns or math.ceil(math.sqrt(len(samples)))
-    scale = max(1, LONG_SIDE // (columns * samples.shape[3]))
+    rows = math.ceil(len(samples) / columns)
+    scale = max(1, LONG_SIDE // max(columns * samples.shape[3], rows * samples.shape[2]))
     pixels = to_uint8(samples.cpu()).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     sheet = make_grid(pixels, columns, padding=2, pad_value=255)
     return Image.fromarray(sheet.permute(1, 2, 0).contiguous().numpy())
