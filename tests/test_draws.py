@@ -22,6 +22,7 @@ RANDOM = {
     "instance_noise": InstanceNoise(0.3),
     "gradient_penalty": lambda images: GradientPenalty(1.0).points(images, -images),
     "dragan": deviating,
+    "rows": lambda images: draws.rows(images, 5),
 }
 
 

@@ -445,4 +445,3 @@ def test_unrolling_in_several_processes_is_refused(monkeypatch):
     monkeypatch.setattr("zerosum.gan.gan.rank_and_world_size", lambda: (0, 2))
     with pytest.raises(UserError, match="looks ahead by the gradients of one process"):
         points_gan(unroll=1).on_fit_start()
-    points_gan().on_fit_start()

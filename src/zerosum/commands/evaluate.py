@@ -60,7 +60,7 @@ def evaluate(
         return protocol.measure(module)
 
     floor = protocol.floor()
-    measurement = measure(protocol, module, compute, weights, {"checkpoint": checkpoint})
+    measurement = measure(protocol, module, compute, weights, {"checkpoint": checkpoint, **module.facts()})
     content = json.dumps({**measurement.to_dict(), "floor": floor}, indent=1)
     save_whole(written[0], lambda partial: partial.write_text(content, encoding="utf-8"))
     return "\n".join([format_measurement(measurement, floor), f"written to {' and '.join(map(str, written))}"])

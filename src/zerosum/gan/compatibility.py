@@ -7,6 +7,7 @@ from zerosum.errors import UserError
 from zerosum.gan.augment import ADA, ImageAugmentation
 from zerosum.gan.codes import MutualInformation
 from zerosum.gan.gan import GAN
+from zerosum.gan.losses import FeatureMatching
 from zerosum.gan.regularizers import Clip, Consistency, GradientPenalty
 from zerosum.gan.unrolled import check_optimizer
 from zerosum.models.blocks import MinibatchDiscrimination
@@ -20,6 +21,7 @@ def check_compatible(gan: GAN, sample_shape: tuple[int, ...]) -> None:
     check_image_augmentations(gan, sample_shape)
     check_accumulation(gan)
     check_codes(gan)
+    check_generator_cost(gan)
     if gan.game.unroll:
         check_unrolling(gan)
 
@@ -88,6 +90,14 @@ def check_codes(gan: GAN) -> None:
                 "the terms information need a D that recognizes the same codes: set labels=infogan, and name the codes"
                 " in labels.conditions alone"
             )
+
+
+def check_generator_cost(gan: GAN) -> None:
+    """The loss feature_matching leaves G's cost to a term."""
+    if isinstance(gan.loss, FeatureMatching) and not len(gan.generator_regularizers):
+        raise UserError(
+            "loss=feature_matching gives G no cost of its own: keep its generator_regularizer=feature_matching"
+        )
 
 
 def check_unrolling(gan: GAN) -> None:

@@ -52,7 +52,8 @@ class GAN(GenerativeModule):
 
     `regularizers` are added to D's loss, `generator_regularizers` to G's, each under its name. `augment` changes all
     images that D sees. `conditions` are what fakes are asked for, and `label_use` says how labels are used. With
-    `classifier_half_life`, in images, a moving average of D classifies. `training` and `seed` are those of every `GenerativeModule`. Built without optimizers, a GAN can only be sampled.
+    `classifier_half_life`, in images, a moving average of D classifies. `training` and `seed` are those of every
+    `GenerativeModule`. Built without optimizers, a GAN can only be sampled.
     """
 
     optimizer_names: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
@@ -294,7 +295,7 @@ class GAN(GenerativeModule):
 
     @torch.no_grad()
     def observe_in_parts(self, terms: nn.ModuleDict, parts: Sequence[Batch], fakes: Sequence[Tensor]) -> None:
-        """Let those of the terms that depend on the whole batch observe it before its parts are used; D does not change."""
+        """Let terms that depend on the whole batch observe it before its parts are used; D does not change."""
         due = due_terms(terms, self.global_step)
         if not any(term.observes_batch for term in due.values()):
             return
@@ -379,8 +380,10 @@ def observe_batch(terms: Mapping[str, Regularizer], real: ScoredBatch, fake: Sco
 
 def concatenate(parts: Sequence[ScoredBatch]) -> ScoredBatch:
     """Images and scores of a whole batch from those of its micro-batches."""
-    scores = [None if each[0] is None else torch.cat(each) for each in zip(*(part.scores for part in parts), strict=True)]
-    return ScoredBatch(torch.cat([part.images for part in parts]), Scores(*scores))
+    scores = [
+        None if each[0] is None else torch.cat(each) for each in zip(*(part.scores for part in parts), strict=True)
+    ]
+    return ScoredBatch(torch.cat([part.images for part in parts]), Scores(*scores))  # type: ignore[arg-type]
 
 
 def merge(parts: Sequence[Metrics]) -> Metrics:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from zerosum.data.dataset import Dataset
+from zerosum.data.images import ImageDataset
 from zerosum.errors import UserError
 from zerosum.gan import draws
 from zerosum.gan.regularizers import Critic, Regularizer, ScoredBatch
@@ -34,9 +36,13 @@ class Labelled(Regularizer):
         self.seed = seed
         self.register_buffer("indices", torch.zeros(count, dtype=torch.int64))
 
-    def begin(self, dataset: Any) -> None:
+    def begin(self, dataset: Dataset) -> None:
         """Choose the images, and keep them with their labels."""
+        if not isinstance(dataset, ImageDataset) or dataset.num_classes is None:
+            name = type(dataset).__name__
+            raise UserError(f"labels=semi_supervised needs a dataset of images with labels, and {name} is another")
         split, device = dataset.split("train"), self.indices.device
+        assert split.labels is not None, "a dataset with classes has labels"
         chosen = choose_balanced(split.labels, dataset.num_classes, self.count, self.seed)
         self.indices.copy_(torch.from_numpy(chosen))
         pixels = torch.from_numpy(np.array(split.images[chosen])).permute(0, 3, 1, 2)

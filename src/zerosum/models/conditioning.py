@@ -206,8 +206,8 @@ class ClassifyingDiscriminator(nn.Module):
 class ClassesAreReal(nn.Module):
     """K logits of classes whose logsumexp is the logit of being real (Salimans et al. 2016, section 5).
 
-    l_k = D(x) + c_k(x), with the network's own logit and a head for the classes. Fake is a class of its own, whose logit
-    is fixed at 0: p(fake | x) = 1 / (1 + sum exp l_k), so log p(real) - log p(fake) = logsumexp l_k.
+    l_k = D(x) + c_k(x), with the network's own logit and a head for the classes. Fake is one more class, its logit
+    fixed at 0: p(fake | x) = 1 / (1 + sum exp l_k), so log p(real) - log p(fake) = logsumexp l_k.
     """
 
     def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
