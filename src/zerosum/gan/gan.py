@@ -220,7 +220,7 @@ class GAN(GenerativeModule):
         self.draws.begin_batch()
         micro_batches = len(round_.parts)
         if micro_batches > 1:
-            self.observe_in_parts(self.generator_regularizers, round_.parts, round_.fakes)
+            self.observe_in_parts(self.generator_regularizers, round_.parts, round_.fakes, fakes_first=True)
         optimizer.zero_grad()
         results = []
         for index, (part, z, fakes) in enumerate(zip(*round_, strict=True)):
@@ -294,16 +294,22 @@ class GAN(GenerativeModule):
         return unrolled(self.discriminator, optimizer, loss, self.game.unroll)
 
     @torch.no_grad()
-    def observe_in_parts(self, terms: nn.ModuleDict, parts: Sequence[Batch], fakes: Sequence[Tensor]) -> None:
-        """Let terms that depend on the whole batch observe it before its parts are used; D does not change."""
+    def observe_in_parts(
+        self, terms: nn.ModuleDict, parts: Sequence[Batch], fakes: Sequence[Tensor], fakes_first: bool = False
+    ) -> None:
+        """Let terms that depend on the whole batch observe it before its parts are used; D does not change.
+
+        Augmentations draw in order, so with `fakes_first`, as in G's loss, fakes are scored before real images.
+        """
         due = due_terms(terms, self.global_step)
         if not any(term.observes_batch for term in due.values()):
             return
         weights, scored = weights_with_cloned_buffers(self.discriminator), []
         for index, (part, fake) in enumerate(zip(parts, fakes, strict=True)):
             with self.draws.part(index, len(parts)), self.full_precision():
-                real = self.score_batch(part.images, part.condition, weights)
-                scored.append((real, self.score_batch(fake.float(), part.condition, weights)))
+                sides = [part.images, fake.float()]
+                both = [self.score_batch(side, part.condition, weights) for side in sides[:: -1 if fakes_first else 1]]
+                scored.append(both[:: -1 if fakes_first else 1])
         observe_batch(due, *(concatenate(side) for side in zip(*scored, strict=True)))
 
     def after_discriminator_step(self, result: Metrics, images: int) -> None:
