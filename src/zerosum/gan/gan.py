@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch
 from zerosum.distributed import rank_and_world_size
-from zerosum.errors import UserError
+from zerosum.errors import UnmeasurableError, UserError
 from zerosum.gan.augment import Augmentation
 from zerosum.gan.conditions import Conditions
 from zerosum.gan.draws import BatchDraws
@@ -128,7 +128,7 @@ class GAN(GenerativeModule):
             scores = self.discriminator.eval()(images.to(self.device), None)
             self.discriminator.train(was_training)
         if scores.class_logits is None:
-            raise UserError("this D gives no classes: train it with labels=semi_supervised or labels=acgan")
+            raise UnmeasurableError("this D gives no classes: train it with labels=semi_supervised or labels=acgan")
         return scores.class_logits
 
     def facts(self) -> dict[str, Any]:
