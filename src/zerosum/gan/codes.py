@@ -92,6 +92,8 @@ class MutualInformation(Regularizer):
     codes count `continuous_weight` times. The bound of each code, in nats, stands among the curves.
     """
 
+    needs_real = False
+
     def __init__(
         self,
         weight: float,

@@ -265,9 +265,9 @@ class GAN(GenerativeModule):
         weights = self.unrolled_weights(batch, fakes, optimizer) if self.game.unroll else None
         with self.full_precision() if due else nullcontext():
             fake = self.score_batch(fakes.float() if due else fakes, batch.condition, weights)
-            if not (self.loss.paired or due):
-                return self.loss.generator(fake.logits, None), {}
-            real = self.score_batch(batch.images, batch.condition, weights)
+            needs_real = self.loss.paired or any(term.needs_real for term in due.values())
+            # Terms that need no real images get the fakes in their place, which saves a forward of D.
+            real = self.score_batch(batch.images, batch.condition, weights) if needs_real else fake
             if observe:
                 observe_batch(due, real, fake)
             penalties = self.penalties_of(due, real, fake, weights)
@@ -386,9 +386,9 @@ def observe_batch(terms: Mapping[str, Regularizer], real: ScoredBatch, fake: Sco
 
 def concatenate(parts: Sequence[ScoredBatch]) -> ScoredBatch:
     """Images and scores of a whole batch from those of its micro-batches."""
-    scores = [
+    scores = (
         None if each[0] is None else torch.cat(each) for each in zip(*(part.scores for part in parts), strict=True)
-    ]
+    )
     return ScoredBatch(torch.cat([part.images for part in parts]), Scores(*scores))  # type: ignore[arg-type]
 
 

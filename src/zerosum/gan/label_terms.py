@@ -21,6 +21,7 @@ class Classes(Regularizer):
         if not sides:
             raise UserError("sides=[]: name real, fake or both")
         self.sides = tuple(sides)
+        self.needs_real = "real" in self.sides
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
         """The sum over the sides."""

@@ -40,6 +40,8 @@ class Regularizer(nn.Module):
 
     observes_batch: ClassVar[bool] = False
     """Whether the penalty depends on `observe`; under accumulation that costs one more forward of D"""
+    needs_real: bool = True
+    """Whether the penalty depends on real images; if none of G's terms does, D need not score them in G's step"""
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
