@@ -2,7 +2,7 @@
 
     python benchmarks/labels_alone.py [root] [steps] > benchmarks/results/labels_alone_<hardware>_<date>.md
 
-The same network, noise, optimizer, labelled images and moving average as experiment=mnist_100_labels of each seed; root
+The same network, augmentation, optimizer, labelled images and moving average as experiment=mnist_100_labels of each seed; root
 is the folder of the data. The cost of the labels is near 0 long before the last step.
 """
 
@@ -38,7 +38,9 @@ def train_alone(seed: int, root: str, steps: int) -> tuple[int, int, float]:
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = config.optimizer.lr * (1 - step / steps)
         rows = torch.randperm(term.count, generator=generator(seed, step, "alone"))
-        cost = cross_entropy(gan.discriminator(term.images[rows]).class_logits, term.labels[rows])
+        class_logits = gan.score(term.images[rows], None).class_logits
+        assert class_logits is not None
+        cost = cross_entropy(class_logits, term.labels[rows])
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
