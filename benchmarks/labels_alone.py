@@ -2,8 +2,8 @@
 
     python benchmarks/labels_alone.py [root] [steps] > benchmarks/results/labels_alone_<hardware>_<date>.md
 
-The same network, augmentation, optimizer, labelled images and moving average as experiment=mnist_100_labels of each seed; root
-is the folder of the data. The cost of the labels is near 0 long before the last step.
+The same network, augmentation, optimizer, labelled images and moving average as experiment=mnist_100_labels of each
+seed; root is the folder of the data. The cost of the labels is near 0 long before the last step.
 """
 
 import platform
