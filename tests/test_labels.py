@@ -186,9 +186,11 @@ def test_labels_are_drawn_by_seed_as_often_as_in_the_data():
 
 
 def test_pictures_have_a_column_for_each_class_and_a_row_for_each_seed():
-    condition, columns = LabelConditions(3).arrange(7)
+    condition, columns, names = LabelConditions(3).arrange(7)
+    assert names == ["0", "1", "2"]
     assert condition.tolist() == [0, 1, 2, 0, 1, 2] and columns == 3
-    condition, columns = LabelConditions(1000).arrange(64)
+    condition, columns, names = LabelConditions(1000).arrange(64)
+    assert names[1] == "67"
     assert columns == 16 and len(condition) == 64 and condition[0] == 0 and condition[15] == 999
 
 
@@ -325,3 +327,35 @@ def test_a_conditional_run_goes_on_as_if_it_had_not_ended(tmp_path, tiny):
     )
     assert straight.keys() == parts.keys() and any("conditions" in name for name in straight)
     assert all(torch.equal(straight[name], parts[name]) for name in straight)
+
+
+@pytest.mark.parametrize("counts", [[0.0, 0.0], [-1.0, 2.0], [float("inf"), 1.0], [float("nan"), 1.0]], ids=str)
+def test_damaged_counts_of_labels_are_no_labels(counts):
+    conditions = LabelConditions(2)
+    conditions.counts.copy_(torch.tensor(counts))
+    with pytest.raises(UserError, match=r"counts of labels .* are damaged"):
+        conditions.draw([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["labels=projection", "labels.use=none"], "used otherwise, as 'conditioned on labels'"),
+        (["labels=infogan", "labels.use=conditioned on labels"], "used otherwise, as 'none'"),
+        (["labels=semi_supervised", "labels.use=none"], "used otherwise, as 'trained with labels'"),
+    ],
+)
+def test_a_card_cannot_be_told_another_use_of_labels(tiny, options, said):
+    from zerosum.experiment.build import build
+    from zerosum.experiment.settings import validate
+
+    with pytest.raises(UserError, match=said):
+        build(validate(tiny(*options)))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"labels": [0], "attributes": [1.0]}, {"attributes": [float("nan")]}, {"labels": []}]
+)
+def test_samples_are_asked_for_one_thing_that_can_be(asked):
+    with pytest.raises(UserError, match=r"labels|attributes"):
+        Asked(1, 0, **asked)

@@ -158,7 +158,7 @@ def test_the_card_says_what_was_measured_of_which_model_by_which_code():
     model = SimpleNamespace(images_seen=64, seed=3)
     found = measure(protocol, model, lambda: {"fid": 1.0}, "raw", {"checkpoint": "best"})
     assert found.values == {"fid": 1.0}
-    assert found.card.protocol == {"n_fake": 5, "weights": "raw"}
+    assert found.card.protocol == {"n_fake": 5, "weights": "raw", "labels": "none"}
     seconds = found.card.run["seconds"]
     assert found.card.run == {
         "images": 64, "seed": 3, "seconds": seconds, "reference_hash": "ab", "checkpoint": "best"

@@ -189,7 +189,7 @@ def test_a_d_without_an_average_classifies_by_itself_without_noise(composed):
     ("option", "message"),
     [
         ("labels.labelled=10", "labels.labelled=10 does not divide by the 4 classes: choose 8"),
-        ("labels.labelled=0", "labels.labelled=0: choose 1 or more"),
+        ("labels.labelled=0", "labels.labelled=0: choose a multiple"),
         ("game.pack=2", "game.pack=2: a pack has no class"),
         ("~generator_regularizer.feature_matching", "gives G no cost of its own"),
     ],

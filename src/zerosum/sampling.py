@@ -55,6 +55,8 @@ class Sheet(NamedTuple):
     condition: Tensor | None
     columns: int | None
     """None where any number will do"""
+    names: list[str]
+    """Of the columns: labels, attributes or values of a code"""
 
 
 def arrange(model: Any, count: int, first: int = 0) -> Sheet:
@@ -63,9 +65,9 @@ def arrange(model: Any, count: int, first: int = 0) -> Sheet:
     A column then has one condition.
     """
     if getattr(model, "conditions", None) is None:
-        return Sheet(range(first, first + count), None, None)
-    condition, columns = model.conditions.arrange(count)
-    return Sheet([first + row // columns for row in range(len(condition))], condition, columns)
+        return Sheet(range(first, first + count), None, None, [])
+    condition, columns, names = model.conditions.arrange(count)
+    return Sheet([first + row // columns for row in range(len(condition))], condition, columns, names)
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:

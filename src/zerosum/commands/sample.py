@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError
+from zerosum.evaluation.measurement import is_finite
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
 
@@ -55,7 +56,9 @@ class Asked:
             raise UserError(f"count={self.count} seed={self.seed}: count is a whole number from 1, seed from 0")
         if self.labels is not None and (not self.labels or not all(type(label) is int for label in self.labels)):
             raise UserError(f"labels={self.labels}: name whole numbers, as in labels=0,1,2")
-        if self.attributes is not None and not all(isinstance(value, int | float) for value in self.attributes):
+        if self.labels is not None and self.attributes is not None:
+            raise UserError("labels and attributes: a run is conditioned on one of them: leave the other out")
+        if self.attributes is not None and not all(is_finite(value) for value in self.attributes):
             raise UserError(f"attributes={self.attributes}: name a number for each attribute, as in attributes=0.5,1")
 
     @property
@@ -72,7 +75,7 @@ def sample(run: Path, checkpoint: str, asked: Asked, output: str | None, trusted
     import torch
 
     from zerosum import sampling
-    from zerosum.drawing.grid import add_caption, save_png
+    from zerosum.drawing.grid import add_heading, save_png
     from zerosum.runs.load import load, load_dataset
 
     module = load(run, checkpoint, trusted=trusted)
@@ -87,9 +90,10 @@ def sample(run: Path, checkpoint: str, asked: Asked, output: str | None, trusted
         rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
         save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n", encoding="utf-8"))
     shown = MOST_DRAWN - MOST_DRAWN % (columns or 1)
-    picture = dataset.draw(samples[:shown], columns)
-    words = f"columns: labels {', '.join(map(str, asked.labels))} · rows: seeds" if asked.labels else ""
-    save_png(add_caption(picture, words) if words else picture, folder / "grid.png")
+    picture = dataset.draw(samples[:shown], columns if columns != 1 else None)
+    if columns is not None and columns > 1 and samples.dim() == 4:
+        picture = add_heading(picture, [str(label) for label in asked.labels or []])
+    save_png(picture, folder / "grid.png")
     of_labels = f" of each of the labels {', '.join(map(str, asked.labels))}" if asked.labels else ""
     seen = f"{asked.count} samples{of_labels} of {run.name} at {module.images_seen:,} images"
     return f"{seen}: {folder}, all of them in {folder / 'grid.png'}"

@@ -34,17 +34,18 @@ def add_caption(picture: Image.Image, caption: str) -> Image.Image:
     return sheet
 
 
-def add_heading(picture: Image.Image, title: str, labels: list[str]) -> Image.Image:
-    """The picture, of equally wide columns, below a title and a label for each column, black on white."""
+def add_heading(picture: Image.Image, labels: list[str], title: str = "") -> Image.Image:
+    """The picture, of equally wide columns, below a label for each column and perhaps a title, black on white."""
     size = max(12, min(16, picture.width // (4 * len(labels))))
     font = ImageFont.load_default(size)
-    sheet = Image.new("RGB", (picture.width, picture.height + 4 * size), "white")
-    sheet.paste(picture, (0, 4 * size))
+    top = (4 if title else 2) * size
+    sheet = Image.new("RGB", (picture.width, picture.height + top), "white")
+    sheet.paste(picture, (0, top))
     draw = ImageDraw.Draw(sheet)
     draw.text((size // 2, size // 2), title, "black", font)
     for column, label in enumerate(labels):
         middle = picture.width * (column + 0.5) / len(labels)
-        draw.text((middle, 4 * size - 4), label, "black", font, anchor="ms")
+        draw.text((middle, top - 4), label, "black", font, anchor="ms")
     return sheet
 
 

@@ -29,6 +29,8 @@ MOST_CHARACTERS = 10_000
 """Characters in one part of a card"""
 LARGEST_INTEGER = 2**63
 """Larger numbers are no counts and take long to print"""
+NO_LABELS = "none"
+"""What a card says of labels where they are not used"""
 
 
 ARROWS = {"lower": "↓", "higher": "↑"}
@@ -40,7 +42,7 @@ class Card:
     """Describes a measurement. Two values are comparable if, and only if, their `protocol` is equal."""
 
     protocol: dict[str, Any]
-    """Samples, split, features, resize, rounding, seeds of samples, weights, how labels are used if they are"""
+    """Samples, split, features, resize, rounding, seeds of samples, weights, how labels are used"""
     run: dict[str, Any] = field(default_factory=dict)
     """Images seen, seed, checkpoint, seconds, better directions of values, hash of the real features, images behind
     the floor, metrics left out"""
@@ -55,6 +57,11 @@ class Measurement:
     values: dict[str, float]
     card: Card
     minutes: float = 0.0
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The card's; one of before there were labels did not use them."""
+        return {"labels": NO_LABELS, **self.card.protocol}
 
     @property
     def images(self) -> int:
@@ -143,9 +150,8 @@ def measure(
     values = compute()
     seconds = round(time.perf_counter() - start, 2)
     run = {"images": model.images_seen, "seed": model.seed, "seconds": seconds, **protocol.notes(), **(facts or {})}
-    use = getattr(model, "label_use", "none")
-    labels = {} if use == "none" else {"labels": use}  # cards of before there were labels stay equal
-    return Measurement(values, Card({**protocol.card(), "weights": weights, **labels}, run, code_card()))
+    labels = getattr(model, "label_use", NO_LABELS)
+    return Measurement(values, Card({**protocol.card(), "weights": weights, "labels": labels}, run, code_card()))
 
 
 def write_record(path: Path, record: Record) -> None:

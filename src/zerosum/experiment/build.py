@@ -134,6 +134,7 @@ def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
     if labels.labelled is not None and shape.num_classes is not None:
         check_balanced(labels.labelled, shape.num_classes)
     conditions = None if labels.conditions is None else labels.conditions(shape)
+    check_use(labels, conditions)
     generator, discriminator = build_networks(config["model"], labels, conditions, shape, game.pack)
     loss = make(config["loss"])
     check_has(generator, "model.generator", "latent_dim", "forward")
@@ -155,6 +156,14 @@ def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
     )
     check_compatible(gan, shape.sample_shape)
     return gan
+
+
+def check_use(labels: Labels, conditions: Conditions | None) -> None:
+    """UserError if the use of labels that cards name is not that of the parts."""
+    found = "conditioned on labels" if conditions is not None and conditions.from_data else "none"
+    found = "trained with labels" if labels.labelled is not None else found
+    if labels.use != found:
+        raise UserError(f"labels.use={labels.use}: these labels are used otherwise, as '{found}': leave the option out")
 
 
 def build_networks(

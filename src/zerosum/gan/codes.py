@@ -66,7 +66,7 @@ class Codes(Conditions):
         """Codes, row by row: within a row, which is a seed's, only this code changes, over the values."""
         condition = self.draw(seeds).repeat_interleave(len(values), 0)
         condition[:, code] = values.repeat(len(seeds))
-        return Columns(condition, len(values))
+        return Columns(condition, len(values), [f"{value:g}" for value in values.tolist()])
 
 
 def make_shape(categorical: Sequence[int], continuous: int) -> CodeShape:

@@ -1,5 +1,6 @@
 """What a conditional GAN asks its generator for: labels, attributes, or codes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,6 +15,8 @@ from zerosum.randomness import derive
 
 MOST_COLUMNS = 16
 """Classes in one picture; more are taken at equal distances"""
+MOST_NAMED = 3
+"""Attributes in the heading of a column"""
 KEPT = 1_000
 """Attribute vectors of training images that a model keeps to draw from"""
 
@@ -23,6 +26,8 @@ class Columns(NamedTuple):
 
     condition: Tensor
     columns: int
+    names: list[str]
+    """Of the columns"""
 
 
 class Conditions(nn.Module):
@@ -75,14 +80,20 @@ class LabelConditions(Conditions):
         self.counts.copy_(torch.from_numpy(np.asarray(dataset.count_labels(), dtype=np.float32)))
 
     def draw(self, seeds: Sequence[int]) -> Tensor:
-        uniform = uniforms(seeds, 1)[:, 0]
-        shares = self.counts.double().cpu().cumsum(0) / self.counts.double().sum().cpu()
-        return torch.searchsorted(shares, uniform, right=True).clamp(max=self.num_classes - 1).to(self.counts.device)
+        counts = self.counts.double().cpu()
+        if not (counts >= 0).all() or not 0 < counts.sum() < math.inf:
+            raise UserError(
+                "the checkpoint's counts of labels (conditions.counts) are damaged: choose another checkpoint"
+            )
+        shares = counts.cumsum(0) / counts.sum()
+        found = torch.searchsorted(shares, uniforms(seeds, 1)[:, 0], right=True)
+        return found.clamp(max=self.num_classes - 1).to(self.counts.device)
 
     def arrange(self, count: int) -> Columns:
         columns = min(self.num_classes, MOST_COLUMNS, count)
         classes = torch.linspace(0, self.num_classes - 1, columns).round().long()
-        return Columns(classes.repeat(max(1, count // columns)).to(self.counts.device), columns)
+        names = [str(label) for label in classes.tolist()]
+        return Columns(classes.repeat(max(1, count // columns)).to(self.counts.device), columns, names)
 
 
 class AttributeConditions(Conditions):
@@ -114,7 +125,8 @@ class AttributeConditions(Conditions):
         _, group = self.kept.cpu().unique(dim=0, return_inverse=True)
         firsts = [int((group == number).nonzero()[0]) for number in group.unique()]
         chosen = sorted(firsts)[: max(1, min(MOST_COLUMNS // 2, count))]
-        return Columns(self.kept[chosen].repeat(max(1, count // len(chosen)), 1), len(chosen))
+        names = [", ".join(f"{value:.2g}" for value in self.kept[row, :MOST_NAMED].tolist()) for row in chosen]
+        return Columns(self.kept[chosen].repeat(max(1, count // len(chosen)), 1), len(chosen), names)
 
 
 def uniforms(seeds: Sequence[int], length: int) -> Tensor:

@@ -31,7 +31,7 @@ class Labelled(Regularizer):
     def __init__(self, count: int, seed: int, weight: float = 1.0) -> None:
         super().__init__(weight)
         if count < 1:
-            raise UserError(f"labels.labelled={count}: choose 1 or more images of each class")
+            raise UserError(f"labels.labelled={count}: choose a multiple of the number of classes, such as 100")
         self.count = count
         self.seed = seed
         self.register_buffer("indices", torch.zeros(count, dtype=torch.int64))

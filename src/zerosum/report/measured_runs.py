@@ -178,11 +178,11 @@ def better_directions(runs: list[MeasuredRun]) -> dict[str, str]:
 def shared_protocol(runs: list[MeasuredRun]) -> dict[str, Any]:
     """The protocol of every measurement of every run; a UserError that says what differs, and where, if not equal."""
     first = runs[0]
-    expected = first.record.last.card.protocol
+    expected = first.record.last.protocol
     for run in runs:
         for measurement in run.measurements:
-            if measurement.card.protocol != expected:
-                raise UserError(explain_difference(first.folder, run.folder, expected, measurement.card.protocol))
+            if measurement.protocol != expected:
+                raise UserError(explain_difference(first.folder, run.folder, expected, measurement.protocol))
     return expected
 
 
@@ -194,7 +194,7 @@ def explain_difference(first: Path, second: Path, expected: dict[str, Any], foun
     if first == second:
         return f"{first} was measured in two ways during training: {fields}: leave it out, or train it again"
     if "labels" in names:
-        uses = [fields.get("labels", "none") for fields in (one, other)]
+        uses = [fields["labels"] for fields in (one, other)]
         return (
             f"{first} and {second} use labels differently ({uses[0]} against {uses[1]}), and labels improve samples:"
             " compare models of one kind"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from zerosum.console import track
 from zerosum.data.images import ShuffledImages, Split
 from zerosum.evaluation.features.extractor import FeatureOutput
 from zerosum.pixels import from_uint8
@@ -57,10 +58,11 @@ class Classifier(nn.Module):
         return self.head(self.layers(images))
 
 
-def train_classifier(split: Split, classes: int, steps: int, seed: int) -> Classifier:
+def train_classifier(split: Split, classes: int, steps: int, seed: int, what: str = "classifier") -> Classifier:
     """A classifier trained on the images and labels of `split` for `steps` batches of 128, in one thread on the CPU.
 
-    Adam with a one-cycle learning rate; images, labels, arguments and the machine's arithmetic determine the weights.
+    Adam with a one-cycle learning rate; `what` names the bar on a terminal. Images, labels, arguments and the machine's
+    arithmetic determine the weights.
     """
     height, _, channels = split.images.shape[1:]
     labelled = Split(split.images, split.labels)  # attributes would take the place of labels in a batch
@@ -70,7 +72,7 @@ def train_classifier(split: Split, classes: int, steps: int, seed: int) -> Class
         stream = ShuffledImages(labelled, seed, torch.device("cpu"), flip=False)
         optimizer = torch.optim.Adam(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
-        for step in range(steps):
+        for step in track(range(steps), what, steps):
             images, labels = stream.batch(step, BATCH, slice(0, BATCH))
             assert labels is not None
             loss = cross_entropy(network.classify(images), labels)

@@ -9,7 +9,7 @@ from lightning import Callback, Trainer
 
 from zerosum import sampling
 from zerosum.drawing.film import film
-from zerosum.drawing.grid import add_caption, save_png
+from zerosum.drawing.grid import add_caption, add_heading, save_png
 from zerosum.errors import UserError
 from zerosum.training.callbacks.schedule import budget_of, data_of
 from zerosum.training.logs import log_film, log_picture
@@ -74,8 +74,8 @@ class Samples(Callback):
         sheet = sampling.arrange(module, self.count or dataset.samples_to_draw)
         images = sampling.images(module, sheet.seeds, sheet.condition)
         samples = torch.cat([batch.float().cpu() for batch in images])
-        picture = add_caption(
-            dataset.draw(samples, sheet.columns), f"{self.title} · {module.images_seen:,} images seen"
-        )
+        picture = dataset.draw(samples, sheet.columns)
+        picture = add_heading(picture, sheet.names) if sheet.names and samples.dim() == 4 else picture
+        picture = add_caption(picture, f"{self.title} · {module.images_seen:,} images seen")
         save_png(picture, self.folder / "samples" / f"{module.images_seen:010d}.png")
         log_picture(trainer, module, "fixed_seeds", picture)
