@@ -47,9 +47,9 @@ def main(names: list[str]) -> None:
         (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         lines = page.read_text(encoding="utf-8").splitlines()
         table = "\n".join(line for line in lines if line.startswith("|"))
-        for place in ("README.md", "docs/labels.md"):
-            fill_block(ROOT / place, name, table)
-        print(page)
+        for page in [ROOT / "README.md", *(ROOT / "docs").glob("labels.md")]:
+            fill_block(page, name, table)
+        print(ROOT / "docs" / f"{name}.md")
 
 
 def fill_block(page: Path, name: str, table: str) -> None:
