@@ -35,17 +35,18 @@ def add_caption(picture: Image.Image, caption: str) -> Image.Image:
 
 
 def add_heading(picture: Image.Image, labels: list[str], title: str = "") -> Image.Image:
-    """The picture, of equally wide columns, below a label for each column and perhaps a title, black on white."""
+    """The picture, of equally wide columns, below a label of one or more lines for each column and perhaps a title."""
     size = max(12, min(16, picture.width // (4 * len(labels))))
     font = ImageFont.load_default(size)
-    top = (4 if title else 2) * size
+    lines = max(label.count("\n") for label in labels) + 1
+    top = round((1.2 * lines + (2.8 if title else 0.8)) * size)
     sheet = Image.new("RGB", (picture.width, picture.height + top), "white")
     sheet.paste(picture, (0, top))
     draw = ImageDraw.Draw(sheet)
     draw.text((size // 2, size // 2), title, "black", font)
     for column, label in enumerate(labels):
         middle = picture.width * (column + 0.5) / len(labels)
-        draw.text((middle, top - 4), label, "black", font, anchor="ms")
+        draw.multiline_text((middle, top - 4), label, "black", font, anchor="md", align="center", spacing=2)
     return sheet
 
 

@@ -125,7 +125,7 @@ class AttributeConditions(Conditions):
         _, group = self.kept.cpu().unique(dim=0, return_inverse=True)
         firsts = [int((group == number).nonzero()[0]) for number in group.unique()]
         chosen = sorted(firsts)[: max(1, min(MOST_COLUMNS // 2, count))]
-        names = [", ".join(f"{value:.2g}" for value in self.kept[row, :MOST_NAMED].tolist()) for row in chosen]
+        names = ["\n".join(f"{value:.2g}" for value in self.kept[row, :MOST_NAMED].tolist()) for row in chosen]
         return Columns(self.kept[chosen].repeat(max(1, count // len(chosen)), 1), len(chosen), names)
 
 
