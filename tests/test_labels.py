@@ -14,7 +14,7 @@ from zerosum.commands.sample import Asked, sample
 from zerosum.data.dataset import Batch, DataShape
 from zerosum.data.images import ImageDataset, Split
 from zerosum.data.mixtures import Ring
-from zerosum.errors import UserError
+from zerosum.errors import UnmeasurableError, UserError
 from zerosum.experiment.build import build_networks, make
 from zerosum.gan.conditions import AttributeConditions, LabelConditions
 from zerosum.gan.gan import GAN, Optimizers
@@ -359,3 +359,17 @@ def test_a_card_cannot_be_told_another_use_of_labels(tiny, options, said):
 def test_samples_are_asked_for_one_thing_that_can_be(asked):
     with pytest.raises(UserError, match=r"labels|attributes"):
         Asked(1, 0, **asked)
+
+
+@pytest.mark.parametrize(("labels", "is_able"), [("acgan", True), ("projection", False), ("infogan", False)])
+def test_only_a_discriminator_that_guesses_classes_classifies(tiny, labels, is_able):
+    from zerosum.experiment.build import build
+    from zerosum.experiment.settings import validate
+
+    gan = build(validate(tiny(f"labels={labels}"))).module
+    images = torch.zeros(2, *build(validate(tiny())).data.dataset.sample_shape)
+    if is_able:
+        assert gan.classify(images).shape == (2, 4)
+    else:
+        with pytest.raises(UnmeasurableError, match="gives no classes"):
+            gan.classify(images)

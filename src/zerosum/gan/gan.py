@@ -20,7 +20,8 @@ from zerosum.gan.equilibrium import equilibrium
 from zerosum.gan.game import Game
 from zerosum.gan.labels import LabelUse
 from zerosum.gan.losses import AdversarialLoss
-from zerosum.gan.regularizers import Regularizer, ScoredBatch
+from zerosum.gan.micro_batches import Metrics, Round, concatenate, merge
+from zerosum.gan.regularizers import Regularizer, ScoredBatch, due_terms, observe_batch
 from zerosum.gan.unrolled import Weights, unrolled, weights_with_cloned_buffers
 from zerosum.models.networks import Scores
 from zerosum.randomness import generator
@@ -28,23 +29,12 @@ from zerosum.sampling import latents
 from zerosum.training.ema import ExponentialMovingAverage
 from zerosum.training.module import GenerativeModule, TrainingSettings, split
 
-Metrics = dict[str, Tensor]
-"""Detached values by name"""
-
 
 class Optimizers(NamedTuple):
     """Constructors of the players' optimizers, each called with its player's parameters."""
 
     discriminator: Callable[[Iterable[nn.Parameter]], Optimizer]
     generator: Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-class Round(NamedTuple):
-    """The micro-batches of a batch of real images, and the noise and the fakes beside each."""
-
-    parts: Sequence[Batch]
-    noise: Sequence[Tensor]
-    fakes: Sequence[Tensor]
 
 
 class GAN(GenerativeModule):
@@ -121,14 +111,14 @@ class GAN(GenerativeModule):
 
     def classify(self, images: Tensor) -> Tensor:
         """Logits (B, K) of the classes of images in [-1, 1], from D's moving average where there is one."""
-        if self.classifier is not None:
-            scores: Scores = self.classifier.network(images.to(self.device), None)
-        else:
-            was_training = self.discriminator.training
-            scores = self.discriminator.eval()(images.to(self.device), None)
-            self.discriminator.train(was_training)
-        if scores.class_logits is None:
+        if not getattr(self.discriminator, "classifies", False):
             raise UnmeasurableError("this D gives no classes: train it with labels=semi_supervised or labels=acgan")
+        if self.classifier is not None:
+            return self.classifier.network(images.to(self.device)).class_logits
+        was_training = self.discriminator.training
+        scores: Scores = self.discriminator.eval()(images.to(self.device))
+        self.discriminator.train(was_training)
+        assert scores.class_logits is not None
         return scores.class_logits
 
     def facts(self) -> dict[str, Any]:
@@ -186,7 +176,7 @@ class GAN(GenerativeModule):
         if self.classifier is not None:
             self.classifier.update(self.discriminator, self.last_step.images, self.images_seen)
 
-    def begin_round(self, batch: Batch, index: int, is_reused: bool) -> "Round":
+    def begin_round(self, batch: Batch, index: int, is_reused: bool) -> Round:
         """Divide the global batch `index` into micro-batches, and make fakes of their conditions for each."""
         self.draws.begin_batch()
         micro_batches = self.training_settings.accumulate
@@ -198,7 +188,7 @@ class GAN(GenerativeModule):
             fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
         return Round(parts, noise, fakes)
 
-    def discriminator_step(self, round_: "Round", optimizer: Optimizer) -> Metrics:
+    def discriminator_step(self, round_: Round, optimizer: Optimizer) -> Metrics:
         """One step of D; returns its loss and metrics."""
         micro_batches = len(round_.parts)
         if micro_batches > 1:
@@ -215,7 +205,7 @@ class GAN(GenerativeModule):
         self.after_discriminator_step(result, sum(len(part.images) for part in round_.parts))
         return result
 
-    def generator_step(self, round_: "Round", optimizer: Optimizer, discriminator_optimizer: Optimizer) -> Metrics:
+    def generator_step(self, round_: Round, optimizer: Optimizer, discriminator_optimizer: Optimizer) -> Metrics:
         """One step of G; returns its loss and metrics."""
         self.draws.begin_batch()
         micro_batches = len(round_.parts)
@@ -370,31 +360,3 @@ class GAN(GenerativeModule):
         shown = self.curves()
         losses = f"J_D {shown['loss_discriminator']:.2f} J_G {shown['loss_generator']:.2f}"
         return f"{losses}  D(x) {shown['d_real']:.2f} D(G(z)) {shown['d_fake']:.2f}"
-
-
-def due_terms(terms: nn.ModuleDict, step: int) -> dict[str, Regularizer]:
-    """The terms that are evaluated at this step."""
-    return {name: term for name, term in terms.items() if term.due(step)}  # type: ignore[operator, misc]
-
-
-def observe_batch(terms: Mapping[str, Regularizer], real: ScoredBatch, fake: ScoredBatch) -> None:
-    """Show this process's whole batch to the penalties that depend on it."""
-    for term in terms.values():
-        if term.observes_batch:
-            term.observe(real, fake)
-
-
-def concatenate(parts: Sequence[ScoredBatch]) -> ScoredBatch:
-    """Images and scores of a whole batch from those of its micro-batches."""
-    scores = (
-        None if each[0] is None else torch.cat(each) for each in zip(*(part.scores for part in parts), strict=True)
-    )
-    return ScoredBatch(torch.cat([part.images for part in parts]), Scores(*scores))  # type: ignore[arg-type]
-
-
-def merge(parts: Sequence[Metrics]) -> Metrics:
-    """The batch's values from those of its micro-batches: scalars averaged, logits concatenated."""
-    if len(parts) == 1:
-        return parts[0]
-    values = {name: [part[name] for part in parts] for name in parts[0]}
-    return {name: torch.cat(each) if each[0].dim() else torch.stack(each).mean() for name, each in values.items()}

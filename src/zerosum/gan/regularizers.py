@@ -1,6 +1,6 @@
 """Terms added to a player's loss, and rules about its weights, each with its equation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -246,3 +246,15 @@ class Clip(Regularizer):
         """clip(w, -bound, bound)."""
         for parameter in discriminator.parameters():
             parameter.clamp_(-self.bound, self.bound)
+
+
+def due_terms(terms: nn.ModuleDict, step: int) -> dict[str, Regularizer]:
+    """The terms that are evaluated at this step."""
+    return {name: term for name, term in terms.items() if term.due(step)}  # type: ignore[operator, misc]
+
+
+def observe_batch(terms: Mapping[str, Regularizer], real: ScoredBatch, fake: ScoredBatch) -> None:
+    """Show this process's whole batch to the penalties that depend on it."""
+    for term in terms.values():
+        if term.observes_batch:
+            term.observe(real, fake)

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -195,6 +195,7 @@ class ClassifyingDiscriminator(nn.Module):
     def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.network = make_network(sample_shape=sample_shape)
+        self.classifies = isinstance(encode, OneHot) and encode.pack == 1
         self.classify = make_head(self.network, encode.size)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
@@ -209,6 +210,8 @@ class ClassesAreReal(nn.Module):
     l_k = D(x) + c_k(x), with the network's own logit and a head for the classes. Fake is one more class, its logit
     fixed at 0: p(fake | x) = 1 / (1 + sum exp l_k), so log p(real) - log p(fake) = logsumexp l_k.
     """
+
+    classifies: ClassVar[bool] = True
 
     def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
         super().__init__()
