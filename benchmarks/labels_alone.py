@@ -20,6 +20,7 @@ from zerosum.experiment.settings import validate
 from zerosum.gan.gan import GAN
 from zerosum.pixels import from_uint8
 from zerosum.randomness import generator
+from zerosum.training.process import silence_libraries
 
 SEEDS = (0, 1, 2)
 
@@ -60,6 +61,7 @@ def count_errors(gan: GAN, dataset: ImageDataset) -> tuple[int, int]:
 
 if __name__ == "__main__":
     root, steps = sys.argv[1] if len(sys.argv) > 1 else "data", int(sys.argv[2]) if len(sys.argv) > 2 else 3000
+    silence_libraries()
     rows = [(seed, *train_alone(seed, root, steps)) for seed in SEEDS]
     print("# The discriminator of experiment=mnist_100_labels on its labels alone\n")
     print(f"{date.today()}, {platform.machine()}, torch {torch.__version__}, {steps:,} steps\n")
