@@ -1,7 +1,6 @@
 """How a GAN uses labels: none, trained with them, or conditioned on them (Goodfellow 2016, section 4.1)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
@@ -13,7 +12,6 @@ LabelUse = Literal["none", "trained with labels", "conditioned on labels"]
 """Values of models of different uses are not comparable"""
 
 
-@dataclass(frozen=True)
 class Labels:
     """The parts of a GAN that know of labels.
 
@@ -24,9 +22,18 @@ class Labels:
     average of D that classifies has the half-life `classifier_half_life`, in images; without it D itself does.
     """
 
-    use: LabelUse
-    conditions: Callable[[DataShape], Conditions] | None = None
-    generator: Callable[..., nn.Module] | None = None
-    discriminator: Callable[..., nn.Module] | None = None
-    labelled: int | None = None
-    classifier_half_life: float | None = None
+    def __init__(
+        self,
+        use: LabelUse,
+        conditions: Callable[[DataShape], Conditions] | None = None,
+        generator: Callable[..., nn.Module] | None = None,
+        discriminator: Callable[..., nn.Module] | None = None,
+        labelled: int | None = None,
+        classifier_half_life: float | None = None,
+    ) -> None:
+        self.use = use
+        self.conditions = conditions
+        self.generator = generator
+        self.discriminator = discriminator
+        self.labelled = labelled
+        self.classifier_half_life = classifier_half_life

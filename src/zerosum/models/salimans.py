@@ -19,14 +19,14 @@ class NormalizedLinear(nn.Module):
     The directions are N(0, 0.1^2) at first, so that a step of Adam turns them as far as in the authors' code.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.direction = nn.Parameter(0.1 * torch.randn(outputs, inputs))
-        self.scale = nn.Parameter(torch.ones(outputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.direction = nn.Parameter(0.1 * torch.randn(after, before))
+        self.scale = nn.Parameter(torch.ones(after))
+        self.bias = nn.Parameter(torch.zeros(after))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs) to (B, outputs)."""
+        """(B, before) to (B, after)."""
         return self.project(features) * self.scale + self.bias
 
     def project(self, features: Tensor) -> Tensor:
@@ -42,14 +42,14 @@ class StandardizedLinear(NormalizedLinear):
 
     started: Tensor
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after)
         del self.scale
-        self.register_buffer("scale", torch.ones(outputs))
+        self.register_buffer("scale", torch.ones(after))
         self.register_buffer("started", torch.tensor(False))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs) to (B, outputs)."""
+        """(B, before) to (B, after)."""
         if self.training and not self.started:
             self.start(features)
         return super().forward(features)
@@ -57,9 +57,9 @@ class StandardizedLinear(NormalizedLinear):
     @torch.no_grad()
     def start(self, features: Tensor) -> None:
         """scale = 1 / deviation and bias = -mean / deviation, over all processes."""
-        outputs = self.project(features)
-        mean = mean_over_processes(outputs.mean(0))
-        deviation = mean_over_processes((outputs - mean).square().mean(0)).sqrt() + 1e-6
+        projected = self.project(features)
+        mean = mean_over_processes(projected.mean(0))
+        deviation = mean_over_processes((projected - mean).square().mean(0)).sqrt() + 1e-6
         self.scale.copy_(1 / deviation)
         self.bias.copy_(-mean / deviation)
         self.started.fill_(True)
@@ -89,8 +89,8 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         widths = [latent_dim, width, width]
         hidden: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
-            hidden += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.Softplus()]
+        for before, after in pairwise(widths):
+            hidden += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.Softplus()]
         output = NormalizedLinear(width, math.prod(sample_shape))
         self.layers = ConditionedLayers(*hidden, output, nn.Sigmoid(), nn.Unflatten(1, tuple(sample_shape)))
 
@@ -114,8 +114,8 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten(), GaussianNoise(pixel_noise)]
-        for inputs, outputs in pairwise((math.prod(sample_shape), *widths)):
-            layers += [StandardizedLinear(inputs, outputs), nn.ReLU(), GaussianNoise(noise)]
+        for before, after in pairwise((math.prod(sample_shape), *widths)):
+            layers += [StandardizedLinear(before, after), nn.ReLU(), GaussianNoise(noise)]
         self.num_features = widths[-1]
         self.layers = nn.Sequential(*layers, nn.Linear(self.num_features, 1))
 

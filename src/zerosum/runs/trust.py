@@ -14,12 +14,16 @@ from zerosum.errors import UserError
 from zerosum.experiment.settings import flatten
 from zerosum.runs.folder import lies_in
 
+TERMS = tuple(
+    f"zerosum.gan.{name}" for name in ("regularizers", "label_terms", "labelled", "feature_matching", "codes")
+)
+"""Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
     "model": ("zerosum.models", "zerosum.families"),
     "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
-    "regularizer": ("zerosum.gan.regularizers", "zerosum.gan.label_terms", "zerosum.gan.codes", "zerosum.gan.augment"),
-    "generator_regularizer": ("zerosum.gan.regularizers", "zerosum.gan.label_terms", "zerosum.gan.codes"),
+    "regularizer": (*TERMS, "zerosum.gan.augment"),
+    "generator_regularizer": TERMS,
     "augment": ("zerosum.gan.augment",),
     "labels": (
         *("zerosum.gan.labels", "zerosum.gan.conditions", "zerosum.gan.codes", "zerosum.models"),
