@@ -71,14 +71,14 @@ def embed(layer: nn.Linear, encode: Encoder, condition: Tensor) -> Tensor:
 
 
 class JoinedGenerator(nn.Module):
-    """A generator whose z is joined by an embedding of the condition (Mirza and Osindero 2014, section 3.2).
+    """A generator whose z is joined by the condition, one-hot or embedded (Mirza and Osindero 2014, section 3.2).
 
     The embedding is linear, of N(0, 1) weights at first, so that it is as large as z; `embedding` is its length.
     Without one the encoded condition joins z as it is (Chen et al. 2016, section 3).
     """
 
     def __init__(
-        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int | None = 50
+        self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...], embedding: int | None = None
     ) -> None:
         super().__init__()
         self.latent_dim = find_latent_dim(make_network)
