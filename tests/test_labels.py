@@ -202,7 +202,7 @@ def conditional_ring(seed=0, **options):
         "generator": {"_target_": "zerosum.models.mlp.Generator", "_partial_": True, "latent_dim": 4, "width": 32},
         "discriminator": {"_target_": "zerosum.models.mlp.Discriminator", "_partial_": True, "width": 32},
     }
-    networks = build_networks(model, labels, conditions, (2,), 1)
+    networks = build_networks(model, labels, conditions, DataShape((2,), 8), 1)
     return GAN(*networks, NonSaturating(), Optimizers(fast, fast), conditions=conditions, **options)
 
 
