@@ -65,9 +65,9 @@ class ConditionedLayers(nn.Sequential):
     """Layers in order, where those that need the condition may stand in place of others."""
 
     def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Pass the condition to layers that have an encoder for it."""
+        """Pass the condition to layers that take it."""
         for layer in self:
-            features = layer(features, condition) if hasattr(layer, "encode") else layer(features)
+            features = layer(features, condition) if getattr(layer, "takes_condition", False) else layer(features)
         return features
 
 

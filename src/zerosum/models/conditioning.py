@@ -104,9 +104,15 @@ def find_latent_dim(make_network: MakeNetwork) -> int:
     """The length of z that a generator would be built with; UserError if its constructor does not take one."""
     parameter = inspect.signature(make_network).parameters.get("latent_dim")
     if parameter is None or not isinstance(parameter.default, int):
-        name = getattr(getattr(make_network, "func", make_network), "__name__", "the generator")
+        name = name_of(make_network)
         raise UserError(f"labels/generator=concat lengthens z, and {name} takes no latent_dim: give it that option")
     return parameter.default
+
+
+def name_of(make_network: MakeNetwork) -> str:
+    """Module and class, such as zerosum.models.dcgan.Generator."""
+    made = getattr(make_network, "func", make_network)
+    return f"{made.__module__}.{made.__qualname__}"
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -114,6 +120,8 @@ class ConditionalBatchNorm(nn.Module):
 
     Both are linear in the encoded condition; at first the gain is 1 and the bias 0, whatever the condition.
     """
+
+    takes_condition: ClassVar[bool] = True
 
     def __init__(self, norm: _BatchNorm, encode: Encoder) -> None:
         super().__init__()
@@ -134,7 +142,10 @@ class ConditionalBatchNorm(nn.Module):
 
 
 def condition_batch_norms(make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> nn.Module:
-    """A generator whose batch norms have gains and biases for each condition (Miyato and Koyama 2018)."""
+    """A generator whose batch norms in ConditionedLayers have gains and biases for each condition.
+
+    Miyato and Koyama 2018. Others, as the one before SNGAN's last layer, stay as they are.
+    """
     network = make_network(sample_shape=sample_shape)
     replaced = 0
     for layers in [module for module in network.modules() if isinstance(module, ConditionedLayers)]:
@@ -142,12 +153,45 @@ def condition_batch_norms(make_network: MakeNetwork, encode: Encoder, sample_sha
             if isinstance(layer, _BatchNorm):
                 layers[index] = ConditionalBatchNorm(layer, encode)
                 replaced += 1
-    if not replaced or any(isinstance(module, _BatchNorm) and module.affine for module in network.modules()):
+    if not replaced:
+        other = "own" if takes_condition_size(make_network) else "concat"
         raise UserError(
             f"labels/generator=batch_norm conditions batch norms in ConditionedLayers, and {type(network).__name__} of"
-            f" {type(network).__module__} has {'others too' if replaced else 'none'}: use labels/generator=concat"
+            f" {type(network).__module__} has none: use labels/generator={other}"
         )
     return network
+
+
+def takes_condition_size(make_network: MakeNetwork) -> bool:
+    """Whether a network's constructor has a place of its own for a condition."""
+    return "condition_size" in inspect.signature(make_network).parameters
+
+
+class OwnCondition(nn.Module):
+    """A generator or discriminator that takes the encoded condition in its paper's own way.
+
+    Its constructor takes `condition_size`, and its `forward` the vectors (B, condition_size).
+    """
+
+    def __init__(self, make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        if not takes_condition_size(make_network):
+            name = name_of(make_network)
+            raise UserError(
+                f"labels: {name} has no place of its own for labels, as biggan's generator, stylegan2 and r3gan have:"
+                " use labels=projection, concat or acgan, or their halves by labels/generator and labels/discriminator"
+            )
+        self.encode = encode
+        self.network = make_network(sample_shape=sample_shape, condition_size=encode.size)
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a generator's z."""
+        return self.network.latent_dim  # type: ignore[return-value]
+
+    def forward(self, inputs: Tensor, condition: Tensor) -> Any:
+        """z or images, with conditions (B, ...), to images or scores."""
+        return self.network(inputs, self.encode(condition))
 
 
 class JoinedDiscriminator(nn.Module):

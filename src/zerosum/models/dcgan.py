@@ -5,22 +5,18 @@ import math
 
 from torch import Tensor, nn
 
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import check_positive
 from zerosum.models.blocks import ConditionedLayers, logit_head, normalize_spectrally, score
 from zerosum.models.networks import Scores
+from zerosum.models.resolutions import check_resolution
+
+RESOLUTIONS = (16, 32, 64, 128)
 
 
 def widths(sample_shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to half the resolution: halved at each doubling, down to `base_channels`."""
     check_positive("model", base_channels=base_channels)
-    if len(sample_shape) != 3:
-        raise UserError(f"dcgan makes images (C, H, W), this dataset has shape {tuple(sample_shape)}: use model=mlp")
-    _, height, width = sample_shape
-    if height != width or height not in (16, 32, 64, 128):
-        raise UserError(
-            f"dcgan makes square images of 16, 32, 64 or 128 pixels, not {height} x {width}: set dataset.resolution"
-            " to one of these"
-        )
+    height = check_resolution(sample_shape, "dcgan", RESOLUTIONS)
     stages = int(math.log2(height)) - 2
     return [base_channels * 2**stage for stage in reversed(range(stages))]
 

@@ -1,0 +1,107 @@
+"""SNGAN (Miyato et al. 2018): residual networks, with spectral norm in every layer of D."""
+
+import itertools
+import math
+
+from torch import Tensor, nn
+
+from zerosum.errors import check_positive
+from zerosum.models.attention import insert_attention
+from zerosum.models.blocks import normalize_spectrally
+from zerosum.models.networks import Scores
+from zerosum.models.residual import DiscriminatorBlock, GeneratorBlock, convolution, sum_over_places
+from zerosum.models.resolutions import check_resolution
+
+WIDTHS = {16: (4, 4, 4), 32: (4, 4, 4, 4), 64: (16, 8, 4, 2, 1), 128: (16, 16, 8, 4, 2, 1)}
+"""Of G from 4x4 up to each resolution, in base channels: those of the paper, and 16 pixels by the rule of 32"""
+DISCRIMINATOR_WIDTHS = {16: (2, 2, 2, 2), 32: (2, 2, 2, 2), 64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16)}
+HALVED = {16: 2, 32: 2, 64: 5, 128: 5}
+"""How many of D's blocks halve the resolution, the first ones"""
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    """Batch norm with the epsilon of the authors' code."""
+    return nn.BatchNorm2d(channels, eps=2e-5)
+
+
+class Generator(nn.Module):
+    """Noise to an image: a linear map to 4x4, residual blocks with batch norm that double it, and a 3x3 convolution.
+
+    The batch norms of the blocks can be conditioned on labels; the last one is not (Miyato and Koyama 2018). With
+    `attention`, a layer of it stands after the block that many doublings up (Zhang et al. 2019), and with
+    `spectral_norm` every layer is normalized too.
+    """
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        latent_dim: int = 128,
+        base_channels: int = 64,
+        attention: int | None = None,
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        check_positive("model", latent_dim=latent_dim, base_channels=base_channels)
+        side = check_resolution(sample_shape, "sngan", tuple(WIDTHS))
+        widths = [multiple * base_channels for multiple in WIDTHS[side]]
+        self.latent_dim = latent_dim
+        self.project = nn.Linear(latent_dim, 4 * 4 * widths[0])
+        blocks: list[nn.Module] = [GeneratorBlock(*pair, norm) for pair in itertools.pairwise(widths)]
+        insert_attention(blocks, attention, widths[1:])
+        self.blocks = nn.ModuleList(blocks)
+        self.output = nn.Sequential(norm(widths[-1]), nn.ReLU(), convolution(widths[-1], sample_shape[0]))
+        initialize(self)
+        nn.init.xavier_uniform_(self.output[-1].weight)
+        if spectral_norm:
+            normalize_spectrally(self)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, latent_dim) to (B, C, H, W) in [-1, 1]."""
+        features = self.project(z).unflatten(1, (-1, 4, 4))
+        for block in self.blocks:
+            features = block(features, condition)
+        return self.output(features).tanh()
+
+
+class Discriminator(nn.Module):
+    """An image to a logit: residual blocks, ReLU, the sum over places, and a linear map without bias.
+
+    With `attention`, a layer of it stands after that many blocks.
+    """
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        base_channels: int = 64,
+        attention: int | None = None,
+        spectral_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        check_positive("model", base_channels=base_channels)
+        side = check_resolution(sample_shape, "sngan", tuple(WIDTHS))
+        widths = [multiple * base_channels for multiple in DISCRIMINATOR_WIDTHS[side]]
+        blocks: list[nn.Module] = [DiscriminatorBlock(sample_shape[0], widths[0], widths[0], True, first=True)]
+        for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
+            blocks.append(DiscriminatorBlock(before, after, before, down=index < HALVED[side]))
+        insert_attention(blocks, attention, widths)
+        self.blocks = nn.Sequential(*blocks)
+        self.num_features = widths[-1]
+        self.output = nn.Linear(self.num_features, 1, bias=False)
+        initialize(self)
+        if spectral_norm:
+            normalize_spectrally(self)
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
+        """(B, C, H, W) to (B,)."""
+        features = sum_over_places(self.blocks(images))
+        return Scores(self.output(features).squeeze(1), features=features)
+
+
+def initialize(network: nn.Module) -> None:
+    """Glorot's uniform weights, with gain sqrt(2) before the ReLUs of a block's main branch, biases 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            is_main = isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)
+            nn.init.xavier_uniform_(layer.weight, math.sqrt(2) if is_main else 1.0)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
