@@ -11,7 +11,8 @@ class ExponentialMovingAverage(nn.Module):
     """A copy of a network whose weights are a moving average of its weights; samples are drawn from the copy.
 
     The half-life is at most `ramp_up` times the images seen, so that the copy forgets the initial
-    weights soon (StyleGAN2-ADA, Karras et al. 2020). Running statistics of batch norm are averaged too.
+    weights soon (StyleGAN2-ADA, Karras et al. 2020). Running statistics of batch norm are averaged too, and so are the
+    singular vectors of spectral norm, which keep their length of 1.
     """
 
     def __init__(self, network: nn.Module, half_life: float, ramp_up: float | None = 0.05) -> None:
@@ -19,6 +20,7 @@ class ExponentialMovingAverage(nn.Module):
         self.half_life = half_life
         self.ramp_up = ramp_up
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
+        self._vectors: list[Tensor] = []
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "ExponentialMovingAverage":
@@ -36,7 +38,9 @@ class ExponentialMovingAverage(nn.Module):
         """Move the average towards `network` by one step of `images` images."""
         if self._pairs is None:  # walking the modules at every step would cost a fiftieth of a small model's
             self._pairs = floating(self.network), floating(network)
+            self._vectors = singular_vectors(self.network)
         torch._foreach_lerp_(*self._pairs, 1 - self.decay(images, images_seen))
+        normalize(self._vectors)
 
     def _apply(self, *arguments: Any, **named: Any) -> "ExponentialMovingAverage":
         self._pairs = None  # moving to a device replaces buffers
@@ -46,3 +50,16 @@ class ExponentialMovingAverage(nn.Module):
 def floating(network: nn.Module) -> list[Tensor]:
     """Parameters and floating-point buffers, in the order of the state dict."""
     return [tensor for tensor in [*network.parameters(), *network.buffers()] if tensor.is_floating_point()]
+
+
+def singular_vectors(network: nn.Module) -> list[Tensor]:
+    """The estimates of left and right singular vectors that spectral norm keeps."""
+    buffers = network.named_buffers()
+    return [buffer for name, buffer in buffers if ".parametrizations." in name and name.endswith(("._u", "._v"))]
+
+
+@torch.no_grad()
+def normalize(vectors: list[Tensor]) -> None:
+    """Give each the length 1: the mean of unit vectors is shorter, and its singular value would be too."""
+    if vectors:
+        torch._foreach_div_(vectors, torch._foreach_norm(vectors))
