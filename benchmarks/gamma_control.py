@@ -2,8 +2,8 @@
 
     python benchmarks/gamma_control.py <folder of MNIST> > benchmarks/results/gamma_control_<hardware>_<date>.md
 
-Every run has regularizer=r1_r2, and one seed, two on the grid. `callbacks=[default,gamma_control]` starts from the gamma
-that stands beside it. Runs lie in a temporary folder; data that can be made or downloaded goes to the folder given.
+Every run has regularizer=r1_r2, and one seed, two on the grid. `callbacks=[default,gamma_control]` starts from the
+gamma that stands beside it. Runs lie in a temporary folder; what is made of the data is kept in the folder given.
 """
 
 import csv
