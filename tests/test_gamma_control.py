@@ -28,7 +28,7 @@ FAST = ("callbacks.gamma_control.images=64", "~callbacks.doctor", "~callbacks.ev
 
 
 def controller(gamma=1.0, **options):
-    control = GammaControl(**{"every": 100, "images": 400, **options})
+    control = GammaControl(**{"every": 100, "images": 400, "lowest": 1e-3, "highest": 1e3, **options})
     control.weights = {"r1": gamma, "r2": 2 * gamma}
     return control
 
@@ -158,7 +158,7 @@ def test_the_terms_have_the_weights_that_the_curves_show():
     [
         (["regularizer=none"], "this run has neither: set regularizer=r1_r2, or leave the callback out"),
         (["gamma=0"], r"regularizer\.r1\.weight=0: callbacks\.gamma_control starts from a gamma between its bounds"),
-        (["gamma=5000"], r"regularizer\.r1\.weight=5000: .* between its bounds 0\.001 and 1000"),
+        (["gamma=500"], r"regularizer\.r1\.weight=500: .* between its bounds 0\.01 and 100"),
         (["callbacks.gamma_control.images=5"], r"images=5: choose at least 32, which is its `every`"),
         (["callbacks.gamma_control.lowest=0"], "choose the bounds of gamma, 0 < lowest < highest"),
         (

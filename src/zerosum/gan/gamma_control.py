@@ -30,7 +30,7 @@ class GammaControl(Callback):
     where D is steeper at fakes, gamma falls. r1 and r2 keep the ratio of their weights.
     """
 
-    def __init__(self, every: int = 512, images: int = 4_000, lowest: float = 1e-3, highest: float = 1e3) -> None:
+    def __init__(self, every: int = 256, images: int = 2_000, lowest: float = 0.01, highest: float = 100.0) -> None:
         check_interval("gamma_control", every)
         if images < every:
             raise UserError(f"callbacks.gamma_control.images={images}: choose at least {every}, which is its `every`")
