@@ -24,7 +24,12 @@ from zerosum.models.networks import Scores
 from zerosum.runs.resume import resume
 
 CONTROLLED = ("callbacks=[default,gamma_control]", "callbacks.gamma_control.every=32", "regularizer=r1_r2")
-FAST = ("callbacks.gamma_control.images=64", "~callbacks.doctor", "~callbacks.evaluate")
+FAST = (
+    "callbacks.gamma_control.images=64",
+    "callbacks.gamma_control.highest=1e4",
+    "~callbacks.doctor",
+    "~callbacks.evaluate",
+)
 
 
 def controller(gamma=1.0, **options):
