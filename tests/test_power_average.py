@@ -85,8 +85,8 @@ def test_a_resumed_run_has_the_snapshots_and_averages_of_an_uninterrupted_one(co
     options = (*POINTS, "callbacks.power_average.every=32", "callbacks.power_average.most=6", "~callbacks.evaluate")
     runs = tmp_path / "straight", tmp_path / "killed"
     train(composed(*options, "run.images=480", f"run.folder={runs[0]}"))
-    train(composed(*options, "run.images=304", "callbacks.checkpoint.every=144", f"run.folder={runs[1]}"))
-    assert times_of(runs[1]) == [64, 128, 192, 256, 304]
+    train(composed(*options, "run.images=400", "callbacks.checkpoint.every=144", f"run.folder={runs[1]}"))
+    assert times_of(runs[1]) == [128, 256, 384, 400]
     shutil.copy(runs[1] / "previous.ckpt", runs[1] / "last.ckpt")
     assert torch.load(runs[1] / "last.ckpt", weights_only=True)["images_seen"] == 288
     resume(runs[1], ["run.images=480"])

@@ -50,6 +50,13 @@ def test_a_stored_average_is_taken_as_it_is():
         assert coefficients[:2] == pytest.approx(0, abs=1e-10) and misfit < 1e-6
 
 
+def test_a_snapshot_of_the_first_images_of_a_long_run_does_no_harm():
+    times = [1, *range(1_000_000, 64_000_001, 1_000_000)]
+    coefficients, misfit = solve(times, [0.05, 0.10], times[-1], 0.07)
+    assert misfit < 1e-3 and np.abs(coefficients[0]).max() < 1e-6
+    assert misfit == pytest.approx(solve(times[1:], [0.05, 0.10], times[-1], 0.07)[1], rel=1e-3)
+
+
 @pytest.mark.parametrize("width", [0.03, 0.07, 0.15])
 def test_the_sum_of_profiles_is_as_far_off_as_it_says_and_nearer_with_more_snapshots(width):
     misfits = []

@@ -46,6 +46,7 @@ class PowerAverage(Callback):
             raise UserError(f"callbacks.power_average.most={most}: choose an even number from 2 to {MOST}")
         self.folder = Path(folder) / FOLDER
         self.widths = [low, high]
+        self.gammas = [gamma_of(width) for width in self.widths]
         self.most = most
         self.interval = every
         self.images = 0
@@ -96,8 +97,8 @@ class PowerAverage(Callback):
             return
         if not self.averages:
             self.averages = [{name: value.clone() for name, value in self.weights.items()} for _ in self.widths]
-        for average, width in zip(self.averages, self.widths, strict=True):
-            share = 1 - decay(gamma_of(width), images, images_seen)
+        for average, gamma in zip(self.averages, self.gammas, strict=True):
+            share = 1 - decay(gamma, images, images_seen)
             torch._foreach_lerp_(list(average.values()), list(self.weights.values()), share)
         self.images = images_seen
         if images_seen // self.interval > before // self.interval:
@@ -155,4 +156,4 @@ def find_snapshots(folder: Path) -> list[tuple[int, Path]]:
     """(images seen, file) of each snapshot, the earliest first."""
     names = folder.iterdir() if folder.is_dir() else ()
     found = [(int(match[1]), path) for path in names if (match := SNAPSHOT.fullmatch(path.name))]
-    return sorted(found)
+    return sorted((images, path) for images, path in found if images)
