@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zerosum.errors import UserError
 
-PLACES = (".", "samples", "report", "wandb")
+PLACES = (".", "samples", "averages", "report", "wandb")
 """Where a run writes, below its folder"""
 PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 

@@ -13,6 +13,7 @@ from zerosum.errors import UserError
 from zerosum.evaluation.measurement import Measurement, measure, with_arrow
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
+from zerosum.training.power_functions import check_choice, name_of
 
 CONFIG_NAME = "evaluate"
 
@@ -25,7 +26,7 @@ def main(config: DictConfig) -> None:
     choices = {name: node and OmegaConf.to_container(node, resolve=False) for name, node in parts.items()}
     with errors_as_sentences(CONFIG_NAME):
         where = Path(config.run), config.checkpoint, config.weights
-        print(evaluate(*where, choices, config.dataset.root, config.trusted))
+        print(evaluate(*where, choices, config.dataset.root, config.trusted, config.ema))
 
 
 def evaluate(
@@ -35,32 +36,34 @@ def evaluate(
     choices: Mapping[str, Any] | None = None,
     root: str | None = None,
     trusted: str | Sequence[str] = (),
+    ema: float | None = None,
 ) -> str:
     """Write evaluation_<checkpoint>.json into the run's folder and return the values with their card as text.
 
-    `choices` are nodes of the config (protocol, features, metrics) that replace the run's own.
+    `choices` are nodes of the config (protocol, features, metrics) that replace the run's own; `ema` is the width of a
+    power-function average to measure.
     """
+    check_choice(weights, ema)
     from zerosum.runs.load import load, load_protocol
     from zerosum.training.process import silence_libraries
 
     silence_libraries()
-    if checkpoint not in ("best", "last", "previous") or weights not in ("ema", "raw"):
-        raise UserError(
-            f"checkpoint={checkpoint} weights={weights}: checkpoint is best, last or previous, weights ema or raw"
-        )
-    module = load(run, checkpoint, weights, trusted)
+    if checkpoint not in ("best", "last", "previous"):
+        raise UserError(f"checkpoint={checkpoint}: choose best, last or previous")
+    module = load(run, checkpoint, weights, trusted, ema)
     protocol = load_protocol(run, choices, root, trusted)
-    base = run / f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}"
-    written = [base.with_suffix(".json")]
+    name = f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}{'' if ema is None else f'_ema{ema:g}'}"
+    written = [run / f"{name}.json"]
 
     def compute() -> dict[str, float]:
         if "memorization" in getattr(protocol, "measured", {}):
-            written.append(base.with_name(f"{base.name}_nearest.png"))
+            written.append(run / f"{name}_nearest.png")
             return measure_and_draw(protocol, module, written[-1])
         return protocol.measure(module)
 
     floor = protocol.floor()
-    measurement = measure(protocol, module, compute, weights, {"checkpoint": checkpoint, **module.facts()})
+    named = weights if ema is None else name_of(ema)
+    measurement = measure(protocol, module, compute, named, {"checkpoint": checkpoint, **module.facts()})
     content = json.dumps({**measurement.to_dict(), "floor": floor}, indent=1)
     save_whole(written[0], lambda partial: partial.write_text(content, encoding="utf-8"))
     return "\n".join([format_measurement(measurement, floor), f"written to {' and '.join(map(str, written))}"])

@@ -15,6 +15,7 @@ from zerosum.errors import UserError
 from zerosum.evaluation.measurement import is_finite
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
+from zerosum.training.power_functions import check_choice, name_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +40,7 @@ def sample_as_asked(config: DictConfig) -> None:
     with errors_as_sentences(CONFIG_NAME):
         condition = OmegaConf.to_container(config.condition)
         asked = Asked(config.count, config.seed, **condition)  # type: ignore[arg-type]
-        print(sample(Path(config.run), config.checkpoint, asked, config.output, config.trusted))
+        print(sample(Path(config.run), config.checkpoint, asked, config.output, config.trusted, config.ema))
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,27 @@ class Asked:
         return list(range(self.seed, self.seed + self.count))
 
 
-def sample(run: Path, checkpoint: str, asked: Asked, output: str | None, trusted: str | Sequence[str] = ()) -> str:
+def sample(
+    run: Path,
+    checkpoint: str,
+    asked: Asked,
+    output: str | None,
+    trusted: str | Sequence[str] = (),
+    ema: float | None = None,
+) -> str:
     """Write samples into a folder and return a sentence that says where.
 
-    Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either, labels in columns.
+    Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either, labels in columns. `ema` is the
+    width of a power-function average to sample from.
     """
+    check_choice("ema", ema)
     import torch
 
     from zerosum import sampling
     from zerosum.drawing.grid import add_heading, save_png
     from zerosum.runs.load import load, load_dataset
 
-    module = load(run, checkpoint, trusted=trusted)
+    module = load(run, checkpoint, trusted=trusted, ema=ema)
     dataset = load_dataset(run, trusted)
     folder = Path(output) if output else run / "generated"
     condition, columns = choose_condition(module, asked)
@@ -96,6 +106,7 @@ def sample(run: Path, checkpoint: str, asked: Asked, output: str | None, trusted
     save_png(picture, folder / "grid.png")
     of_labels = f" of each of the labels {', '.join(map(str, asked.labels))}" if asked.labels else ""
     seen = f"{asked.count} samples{of_labels} of {run.name} at {module.images_seen:,} images"
+    seen += "" if ema is None else f", {name_of(ema)}"
     return f"{seen}: {folder}, all of them in {folder / 'grid.png'}"
 
 

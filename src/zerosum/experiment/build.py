@@ -20,6 +20,7 @@ from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
 from zerosum.gan.conditions import Conditions, conditions_of_data
 from zerosum.gan.game import Game
+from zerosum.gan.gamma_control import GammaControl
 from zerosum.gan.gan import GAN, Optimizers
 from zerosum.gan.labelled import check_balanced
 from zerosum.gan.labels import Labels
@@ -197,6 +198,8 @@ def build(config: dict[str, Any]) -> Experiment:
     for callback in callbacks:
         if isinstance(callback, Anneal):
             callback.check(module)
+        if isinstance(callback, GammaControl):
+            callback.check(module, callbacks)
     trainer = make(
         config["trainer"],
         max_steps=math.ceil(run.images / (training.batch_size * module.batches_per_step)),

@@ -35,6 +35,8 @@ TITLES = {
     "information": ("Information about each code, lower bound", "nats"),
     "separation": ("How well D tells real from fake", "P(real logit > fake logit)"),
     "squared_gradient": ("Squared gradient of D in its images", "mean squared norm"),
+    "squared_gradient_ratio": ("Squared gradient of D on fakes over that on real images", "ratio"),
+    "gamma": ("Weight of R1 and R2", "gamma"),
     "update_ratio": ("Step over size of the weights", "ratio"),
     "singular_value": ("Greatest singular values", "singular value"),
     "share": ("Where the time goes", "share"),

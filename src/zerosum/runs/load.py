@@ -11,10 +11,12 @@ from zerosum.errors import UserError, one_line
 from zerosum.evaluation.protocol import EvaluationProtocol
 from zerosum.experiment.build import build_module, make
 from zerosum.experiment.settings import validate
-from zerosum.runs.checkpoints import check_weights, read_checkpoint
+from zerosum.runs.averages import list_snapshots, load_average
+from zerosum.runs.checkpoints import TRUE_PRECISIONS, check_weights, read_checkpoint
 from zerosum.runs.folder import read_config
 from zerosum.runs.trust import check_trusted, refuse_root
 from zerosum.training.module import GenerativeModule
+from zerosum.training.power_functions import check_choice
 
 
 def saved_config(run: Path, trusted: str | Sequence[str] = ()) -> dict[str, Any]:
@@ -23,19 +25,28 @@ def saved_config(run: Path, trusted: str | Sequence[str] = ()) -> dict[str, Any]
 
 
 def load(
-    run: str | Path, checkpoint: str = "best", weights: str = "ema", trusted: str | Sequence[str] = ()
+    run: str | Path,
+    checkpoint: str = "best",
+    weights: str = "ema",
+    trusted: str | Sequence[str] = (),
+    ema: float | None = None,
 ) -> GenerativeModule:
     """Load the model of a run folder from best.ckpt or last.ckpt, ready to sample from.
 
     `weights` is ema, the moving average, or raw, the weights of the last step; `trusted` names packages, besides
-    zerosum, whose classes the run's config may name.
+    zerosum, whose classes the run's config may name. `ema` is the relative width of a power-function average that is
+    made from the run's snapshots, at the latest of them that the checkpoint has seen.
     """
-    if weights not in ("ema", "raw"):
-        raise UserError(f"weights={weights}: choose ema or raw")
+    check_choice(weights, ema)
+    config = validate(saved_config(Path(run), trusted))
+    snapshots = None if ema is None else list_snapshots(Path(run))
     path = Path(run) / f"{checkpoint}.ckpt"
-    module = rebuild(validate(saved_config(Path(run), trusted)), read_checkpoint(path), path, trusted)
+    module = rebuild(config, read_checkpoint(path), path, trusted)
     if weights == "raw":
         module.load_raw_weights()
+    if ema is not None and snapshots is not None:
+        dtype = TRUE_PRECISIONS.get(str(config["trainer"].get("precision")))
+        module.images_seen = load_average(snapshots, ema, module.ema.network, module.images_seen, dtype)
     return module.eval().to(device())
 
 

@@ -104,6 +104,8 @@ def has_changed(value: Any, usual: Any) -> bool:
     """Whether a setting of an optimizer differs in a way that training cannot have caused."""
     if type(usual) is float:
         return type(value) is not float or not math.isfinite(value)
+    if isinstance(usual, tuple | list) and type(value) is type(usual) and len(value) == len(usual):
+        return any(has_changed(*pair) for pair in zip(value, usual, strict=True))
     return bool(value != usual)
 
 

@@ -35,8 +35,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "protocol": ("zerosum.evaluation",),
     "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
     "callbacks": (
-        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.gan.traversals", "zerosum.doctor"),
-        *("zerosum.evaluation", "zerosum.report.run_report.write_run_report"),
+        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.gan.traversals", "zerosum.gan.gamma_control"),
+        *("zerosum.doctor", "zerosum.evaluation", "zerosum.report.run_report.write_run_report"),
     ),
     "logger": tuple(f"zerosum.training.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger", "wandb_logger")),
 }

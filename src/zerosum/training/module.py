@@ -35,7 +35,8 @@ class GenerativeModule(LightningModule):
     """A model that is trained on images and then sampled; `GAN` is one.
 
     A child writes `training_step`, which ends by calling `finish_step`, `configure_optimizers` and `sample`. It passes
-    the network that samples are drawn from as `network`; the moving average of that network is `self.ema.network`.
+    the network that samples are drawn from, which stays at hand as `network` and which the child makes a module under
+    a name of its own; the moving average of that network is `self.ema.network`.
     All randomness of training is a function of (`seed`, step, process).
     """
 
@@ -43,6 +44,7 @@ class GenerativeModule(LightningModule):
     """How many batches `training_step` receives: Algorithm 1's k for a GAN"""
     optimizer_names: ClassVar[tuple[str, ...]] = ("model",)
     """In the order of `configure_optimizers`"""
+    network: nn.Module
     label_use: str = "none"
     """How labels are used, as `zerosum.gan.labels` says"""
     last_step: StepResult
@@ -54,6 +56,7 @@ class GenerativeModule(LightningModule):
     def __init__(self, network: nn.Module, training: TrainingSettings | None = None, seed: int = 0) -> None:
         super().__init__()
         self.automatic_optimization = False
+        object.__setattr__(self, "network", network)  # the child registers it: checkpoints have its weights once
         self.training_settings = training or TrainingSettings()
         self.ema = ExponentialMovingAverage(
             network, self.training_settings.ema_half_life, self.training_settings.ema_ramp_up
