@@ -1,4 +1,4 @@
-"""SNGAN, SAGAN, BigGAN, StyleGAN2 and R3GAN: the papers' sizes and rules, and each part against the plain way to write it."""
+"""The zoo: sizes and rules of the papers, and each part against the plain way to write it."""
 
 import math
 from functools import partial
@@ -112,7 +112,7 @@ def test_networks_make_and_judge_images_of_every_size_of_the_paper(name):
 @pytest.mark.parametrize("shape", [(1, 48, 48), (3, 512, 512), (3, 32, 64), (2,)])
 def test_other_shapes_are_refused_with_what_to_do(name, shape):
     for make in SMALL[name]:
-        with pytest.raises(UserError, match="set dataset.resolution|use model=mlp"):
+        with pytest.raises(UserError, match=r"set dataset\.resolution|use model=mlp"):
             make(shape)
 
 

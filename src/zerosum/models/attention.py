@@ -10,8 +10,8 @@ from zerosum.errors import UserError
 class SelfAttention(nn.Module):
     """x + s o(attention), with a learned s that starts at 0 (Zhang et al. 2019, section 3, as in the released code).
 
-    Queries have C / 8 channels; keys, of C / 8, and values, of C / 2, are pooled to a quarter of the places. The paper's
-    text has neither the pooling nor the narrow values.
+    Queries have C / 8 channels; keys, of C / 8, and values, of C / 2, are pooled to a quarter of the places. The text
+    of the paper has neither the pooling nor the narrow values.
     """
 
     def __init__(self, channels: int) -> None:
@@ -26,8 +26,9 @@ class SelfAttention(nn.Module):
         """(B, C, H, W) to the same shape."""
         query = self.query(features)
         key, value = max_pool2d(self.key(features), 2), max_pool2d(self.value(features), 2)
-        rows = [part.flatten(2).transpose(1, 2) for part in (query, key, value)]  # (B, places, channels)
-        found = scaled_dot_product_attention(*rows, scale=1.0)  # the paper does not divide by the root of the length
+        queries, keys, values = (part.flatten(2).transpose(1, 2) for part in (query, key, value))  # (B, places, C)
+        # The paper does not divide by the root of the length.
+        found = scaled_dot_product_attention(queries, keys, values, scale=1.0)
         return features + self.scale * self.output(found.transpose(1, 2).unflatten(2, query.shape[2:]))
 
 

@@ -107,9 +107,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """An image to a logit: residual blocks as wide within as at their end, ReLU, the sum over places, a linear map."""
 
-    def __init__(
-        self, sample_shape: tuple[int, ...], base_channels: int = 96, attention: int | None = 1
-    ) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], base_channels: int = 96, attention: int | None = 1) -> None:
         super().__init__()
         check_positive("model", base_channels=base_channels)
         side = check_resolution(sample_shape, "biggan", tuple(WIDTHS))

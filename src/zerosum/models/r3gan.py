@@ -139,7 +139,9 @@ class Discriminator(nn.Module):
             layers += [] if after in (None, before) else [initialize(nn.Conv2d(before, after, 1, bias=False))]
         self.layers = nn.Sequential(*layers)
         self.num_features = channels[-1]
-        self.basis = initialize(nn.Conv2d(self.num_features, self.num_features, 4, groups=self.num_features, bias=False))
+        self.basis = initialize(
+            nn.Conv2d(self.num_features, self.num_features, 4, groups=self.num_features, bias=False)
+        )
         outputs = self.num_features if condition_size else 1
         self.output = initialize(nn.Linear(self.num_features, outputs, bias=False))
         self.embed = initialize(nn.Linear(condition_size, outputs, bias=False)) if condition_size else None

@@ -49,9 +49,10 @@ class Generator(nn.Module):
         blocks: list[nn.Module] = [GeneratorBlock(*pair, norm) for pair in itertools.pairwise(widths)]
         insert_attention(blocks, attention, widths[1:])
         self.blocks = nn.ModuleList(blocks)
-        self.output = nn.Sequential(norm(widths[-1]), nn.ReLU(), convolution(widths[-1], sample_shape[0]))
+        last = convolution(widths[-1], sample_shape[0])
+        self.output = nn.Sequential(norm(widths[-1]), nn.ReLU(), last)
         initialize(self)
-        nn.init.xavier_uniform_(self.output[-1].weight)
+        nn.init.xavier_uniform_(last.weight)
         if spectral_norm:
             normalize_spectrally(self)
 
