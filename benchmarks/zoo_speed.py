@@ -44,7 +44,7 @@ class GroupedModulation(stylegan2.ModulatedConv2d):
     """One kernel for each image, all in one grouped convolution: the form of most implementations."""
 
     def forward(self, features: Tensor, w: Tensor) -> Tensor:
-        batch, channels, *places = features.shape
+        batch, _, *places = features.shape
         kernels = self.gain * self.weight * self.style(w)[:, None, :, None, None]  # (B, after, before, k, k)
         kernels = kernels * (kernels.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
         found = conv2d(features.reshape(1, -1, *places), kernels.flatten(0, 1), padding=self.padding, groups=batch)
@@ -154,7 +154,8 @@ def step(generator: nn.Module, discriminator: nn.Module, bf16: bool) -> Callable
     def run() -> None:
         with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
             fakes = generator(torch.randn(BATCH, generator.latent_dim))
-            cost = loss.discriminator(discriminator(real).logits.float(), discriminator(fakes.detach()).logits.float())
+            logits = [discriminator(images).logits.float() for images in (real, fakes.detach())]
+            cost = loss.discriminator(*logits)
         cost.backward()
         optimizers[0].step()
         with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
@@ -200,9 +201,8 @@ if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     torch.manual_seed(0)
     print("# Speed of the zoo\n")
-    print(
-        f"{date.today()}, {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {count} rounds\n"
-    )
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    print(f"{date.today()}, {machine}, {count} rounds\n")
     print("\n".join(compare_parts(count)), flush=True)
     print(f"\nA step of D and one of G, {BATCH} images of 32x32x3, no data, no penalty:\n")
     print("\n".join(time_networks(count)))
