@@ -1,6 +1,6 @@
 """Fill the table of docs/zoo.md: each network's parameters for 32x32x3, without labels and by class.
 
-    python docs/make_zoo.py
+python docs/make_zoo.py
 """
 
 import re
@@ -13,7 +13,7 @@ from zerosum.data.dataset import DataShape
 from zerosum.experiment.build import build_networks, make
 from zerosum.experiment.compose import compose
 from zerosum.experiment.settings import validate
-from zerosum.gan.labels import Labels
+from zerosum.gan.labels.use import Labels
 
 PAGE = Path(__file__).with_name("zoo.md")
 SHAPE = DataShape((3, 32, 32), 10)
@@ -50,7 +50,9 @@ def main() -> None:
     block = r"(<!-- parameters: [^>]*-->\n).*?(<!-- end -->)"
     text = PAGE.read_text(encoding="utf-8")
     table = "\n".join(rows)
-    PAGE.write_text(re.sub(block, lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL), encoding="utf-8")
+    PAGE.write_text(
+        re.sub(block, lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from zerosum.data import image_decoding
 from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
-from zerosum.gan.conditions import AttributeConditions
-from zerosum.gan.label_terms import cost_of_guess
+from zerosum.gan.labels.conditions import AttributeConditions
+from zerosum.gan.labels.terms import cost_of_guess
 from zerosum.gan.regularizers import ScoredBatch
 from zerosum.models.networks import Scores
 from zerosum.pixels import to_uint8

@@ -12,9 +12,9 @@ from zerosum.data.dataset import Batch, DataShape
 from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
-from zerosum.gan.codes import Codes, MutualInformation, bound_information
+from zerosum.gan.labels.codes import Codes, MutualInformation, bound_information
+from zerosum.gan.labels.traversals import draw_code
 from zerosum.gan.regularizers import ScoredBatch
-from zerosum.gan.traversals import draw_code
 from zerosum.models import dcgan
 from zerosum.models.networks import Scores
 from zerosum.models.recognition import LEAST_DEVIATION, CodeShape, JoinedCodes, RecognizingDiscriminator
@@ -105,7 +105,7 @@ def test_codes_of_a_batch_depend_on_seed_and_index_and_two_processes_share_those
     assert not torch.equal(whole, of_batch(8, 3, 6)) and not torch.equal(whole, of_batch(8, 4, 5))
     halves = []
     for rank in range(2):
-        monkeypatch.setattr("zerosum.gan.codes.rank_and_world_size", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr("zerosum.gan.labels.codes.rank_and_world_size", lambda rank=rank: (rank, 2))
         halves.append(of_batch(4, 3, 5))
     assert torch.equal(torch.cat(halves), whole)
 

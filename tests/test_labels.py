@@ -16,9 +16,9 @@ from zerosum.data.images import ImageDataset, Split
 from zerosum.data.mixtures import Ring
 from zerosum.errors import UnmeasurableError, UserError
 from zerosum.experiment.build import build_networks, make
-from zerosum.gan.conditions import AttributeConditions, LabelConditions
 from zerosum.gan.gan import GAN, Optimizers
-from zerosum.gan.label_terms import Classes, cost_of_guess
+from zerosum.gan.labels.conditions import AttributeConditions, LabelConditions
+from zerosum.gan.labels.terms import Classes, cost_of_guess
 from zerosum.gan.losses import NonSaturating
 from zerosum.gan.regularizers import ScoredBatch
 from zerosum.models import dcgan, mlp
@@ -197,7 +197,7 @@ def test_pictures_have_a_column_for_each_class_and_a_row_for_each_seed():
 def conditional_ring(seed=0, **options):
     torch.manual_seed(seed)
     conditions = LabelConditions(8)
-    labels = make({"_target_": "zerosum.gan.labels.Labels", "use": "conditioned on labels", **parts("concat")})
+    labels = make({"_target_": "zerosum.gan.labels.use.Labels", "use": "conditioned on labels", **parts("concat")})
     model = {
         "generator": {"_target_": "zerosum.models.mlp.Generator", "_partial_": True, "latent_dim": 4, "width": 32},
         "discriminator": {"_target_": "zerosum.models.mlp.Discriminator", "_partial_": True, "width": 32},

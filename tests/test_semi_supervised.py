@@ -17,7 +17,7 @@ from zerosum.experiment.settings import validate
 from zerosum.gan import draws
 from zerosum.gan.draws import BatchDraws
 from zerosum.gan.feature_matching import FeatureMatching
-from zerosum.gan.labelled import choose_balanced
+from zerosum.gan.labels.labelled import choose_balanced
 from zerosum.gan.losses import NonSaturating
 from zerosum.gan.regularizers import ScoredBatch
 from zerosum.models import mlp

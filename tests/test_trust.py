@@ -152,7 +152,7 @@ def everything():
 
 FUNCTIONS = (
     *("zerosum.training.loggers.wandb_logger", "zerosum.report.run_report.write_run_report"),
-    *("zerosum.gan.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
+    *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
 )
 WRITES = re.compile(r"path|file|folder|dir|output|root|url|host|project|command|mode$")
 

@@ -114,7 +114,7 @@ def choose_condition(module: Any, asked: Asked) -> tuple["Tensor | None", int | 
     """Conditions of all samples, a row of labels for each seed, and the number of columns; None for any condition."""
     import torch
 
-    from zerosum.gan.conditions import AttributeConditions, LabelConditions
+    from zerosum.gan.labels.conditions import AttributeConditions, LabelConditions
 
     conditions = getattr(module, "conditions", None)
     if asked.labels is not None:

@@ -18,12 +18,12 @@ from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory,
 from zerosum.experiment.early_checks import check_devices, optimizer_errors
 from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
-from zerosum.gan.conditions import Conditions, conditions_of_data
 from zerosum.gan.game import Game
 from zerosum.gan.gamma_control import GammaControl
 from zerosum.gan.gan import GAN, Optimizers
-from zerosum.gan.labelled import check_balanced
-from zerosum.gan.labels import Labels
+from zerosum.gan.labels.conditions import Conditions, conditions_of_data
+from zerosum.gan.labels.labelled import check_balanced
+from zerosum.gan.labels.use import Labels
 from zerosum.training.callbacks.anneal import Anneal
 from zerosum.training.callbacks.evaluate import Evaluate
 from zerosum.training.data_module import TrainingData

@@ -5,8 +5,8 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from zerosum.errors import UserError
 from zerosum.gan.augment import ADA, ImageAugmentation
-from zerosum.gan.codes import MutualInformation
 from zerosum.gan.gan import GAN
+from zerosum.gan.labels.codes import MutualInformation
 from zerosum.gan.losses import FeatureMatching
 from zerosum.gan.regularizers import Clip, Consistency, GradientPenalty
 from zerosum.gan.unrolled import check_optimizer

@@ -14,11 +14,11 @@ from zerosum.data.dataset import Batch
 from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UnmeasurableError, UserError
 from zerosum.gan.augment import Augmentation
-from zerosum.gan.conditions import Conditions
 from zerosum.gan.draws import BatchDraws
 from zerosum.gan.equilibrium import equilibrium
 from zerosum.gan.game import Game
-from zerosum.gan.labels import LabelUse
+from zerosum.gan.labels.conditions import Conditions
+from zerosum.gan.labels.use import LabelUse
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.micro_batches import Metrics, Round, concatenate, merge
 from zerosum.gan.regularizers import Regularizer, ScoredBatch, due_terms, observe_batch

@@ -26,8 +26,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "generator_regularizer": TERMS,
     "augment": ("zerosum.gan.augment",),
     "labels": (
-        *("zerosum.gan.labels", "zerosum.gan.conditions", "zerosum.gan.codes", "zerosum.models"),
-        *("zerosum.gan.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
+        *("zerosum.gan.labels.use", "zerosum.gan.labels.conditions", "zerosum.gan.labels.codes", "zerosum.models"),
+        *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
     ),
     "optimizer": ("torch.optim",),
     "features": ("zerosum.evaluation",),
@@ -35,8 +35,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "protocol": ("zerosum.evaluation",),
     "trainer": ("lightning.Trainer", "zerosum.training.strategy"),
     "callbacks": (
-        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.gan.traversals", "zerosum.gan.gamma_control"),
-        *("zerosum.doctor", "zerosum.evaluation", "zerosum.report.run_report.write_run_report"),
+        *("zerosum.training.callbacks", "zerosum.gan.logits", "zerosum.gan.gamma_control", "zerosum.doctor"),
+        *("zerosum.gan.labels.traversals", "zerosum.evaluation", "zerosum.report.run_report.write_run_report"),
     ),
     "logger": tuple(f"zerosum.training.loggers.{name}" for name in ("CSVLogger", "TensorBoardLogger", "wandb_logger")),
 }

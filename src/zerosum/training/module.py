@@ -46,7 +46,7 @@ class GenerativeModule(LightningModule):
     """In the order of `configure_optimizers`"""
     network: nn.Module
     label_use: str = "none"
-    """How labels are used, as `zerosum.gan.labels` says"""
+    """How labels are used, as `zerosum.gan.labels.use` says"""
     last_step: StepResult
     seconds_trained: float
     """Time of this process in steps and their data, without callbacks"""

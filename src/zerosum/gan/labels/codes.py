@@ -8,7 +8,7 @@ from torch import Tensor
 from zerosum.data.dataset import Batch, DataShape
 from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
-from zerosum.gan.conditions import MOST_COLUMNS, Columns, Conditions, uniforms
+from zerosum.gan.labels.conditions import MOST_COLUMNS, Columns, Conditions, uniforms
 from zerosum.gan.regularizers import Critic, Regularizer, ScoredBatch
 from zerosum.models.conditioning import Encoder
 from zerosum.models.recognition import CodeShape, JoinedCodes

@@ -10,7 +10,7 @@ from PIL import Image
 from zerosum import sampling
 from zerosum.drawing.grid import add_caption, add_heading, grid, save_png, stack
 from zerosum.errors import UserError
-from zerosum.gan.codes import Codes
+from zerosum.gan.labels.codes import Codes
 from zerosum.training.callbacks.schedule import check_interval, is_due
 from zerosum.training.logs import log_picture
 from zerosum.training.module import GenerativeModule

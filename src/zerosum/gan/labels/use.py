@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 
 from zerosum.data.dataset import DataShape
-from zerosum.gan.conditions import Conditions
+from zerosum.gan.labels.conditions import Conditions
 
 LabelUse = Literal["none", "trained with labels", "conditioned on labels"]
 """Values of models of different uses are not comparable"""
