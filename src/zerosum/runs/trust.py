@@ -15,7 +15,8 @@ from zerosum.experiment.settings import flatten
 from zerosum.runs.folder import lies_in
 
 TERMS = tuple(
-    f"zerosum.gan.{name}" for name in ("regularizers", "label_terms", "labelled", "feature_matching", "codes")
+    f"zerosum.gan.{name}"
+    for name in ("regularizers", "feature_matching", "labels.terms", "labels.labelled", "labels.codes")
 )
 """Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {
