@@ -356,13 +356,14 @@ def test_resampling_is_zeros_between_places_and_the_filter():
 
 
 def test_biggan_divides_z_over_its_layers():
-    with pytest.raises(UserError, match="choose a multiple of 4, such as 80"):
-        biggan.Generator(RGB, latent_dim=81)
-    generator = biggan.Generator(RGB, latent_dim=8, base_channels=4).eval()
-    z = torch.randn(1, 8)
-    for part in range(4):  # every part acts
+    with pytest.raises(UserError, match="divided over 4 layers of biggan: choose at least as many"):
+        biggan.Generator(RGB, latent_dim=3)
+    generator = biggan.Generator(RGB, latent_dim=9, base_channels=4).eval()
+    assert generator.parts == [3, 2, 2, 2]
+    z = torch.randn(1, 9)
+    for place in (0, 3, 5, 7):  # every part acts
         moved = z.clone()
-        moved[:, 2 * part] += 1
+        moved[:, place] += 1
         assert not torch.equal(generator(moved), generator(z))
 
 
@@ -371,6 +372,7 @@ def test_networks_without_a_place_for_labels_are_refused_with_what_works(compose
         build(validate(composed("model=sngan", "labels=own")))
     with pytest.raises(UserError, match="use labels/generator=own"):
         build(validate(composed("model=stylegan2", "model.channel_max=8", "labels=projection")))
+    build(validate(composed("model=biggan", "model.base_channels=8", "labels=concat")))  # 90 numbers over 4 layers
 
 
 TRAINED = {

@@ -50,6 +50,7 @@ class ModulatedBatchNorm(nn.Module):
 class Generator(nn.Module):
     """Noise to an image by residual blocks; z is divided into a part for the first layer and one for each block.
 
+    The parts are equal but for the first one, which has what is left over.
     A label joins each part as an embedding of `shared_embedding` numbers that all blocks share, without spectral norm,
     which cripples it.
     """
@@ -67,15 +68,15 @@ class Generator(nn.Module):
         check_positive("model", latent_dim=latent_dim, base_channels=base_channels, shared_embedding=shared_embedding)
         side = check_resolution(sample_shape, "biggan", tuple(WIDTHS))
         widths = [multiple * base_channels for multiple in WIDTHS[side]]
-        if latent_dim % len(widths):
+        if latent_dim < len(widths):
             raise UserError(
-                f"model.latent_dim={latent_dim} is divided over {len(widths)} layers of biggan: choose a multiple of"
-                f" {len(widths)}, such as {20 * len(widths)}"
+                f"model.latent_dim={latent_dim} is divided over {len(widths)} layers of biggan: choose at least as many"
             )
         self.latent_dim = latent_dim
-        self.part = latent_dim // len(widths)
-        self.project = nn.Linear(self.part, 4 * 4 * widths[0])
-        size = self.part + (shared_embedding if condition_size else 0)
+        part = latent_dim // len(widths)
+        self.parts = [latent_dim - (len(widths) - 1) * part] + (len(widths) - 1) * [part]
+        self.project = nn.Linear(self.parts[0], 4 * 4 * widths[0])
+        size = part + (shared_embedding if condition_size else 0)
         blocks: list[nn.Module] = [
             GeneratorBlock(*pair, lambda channels: ModulatedBatchNorm(channels, size))
             for pair in itertools.pairwise(widths)
@@ -93,7 +94,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, latent_dim), with a label (B, condition_size), to (B, C, H, W) in [-1, 1]."""
-        first, *parts = z.split(self.part, 1)
+        first, *parts = z.split(self.parts, 1)
         if self.embed is not None:
             shared = self.embed(condition)
             parts = [torch.cat([shared, part], 1) for part in parts]
