@@ -258,3 +258,24 @@ def test_parts_that_cannot_train_are_refused_before_training(composed, overrides
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match=message):
         build(validate({**composed(*overrides), "command": {"overrides": overrides}}))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "group", "left"),
+    [
+        (["experiment=mnist_100_labels", "augment=none"], "augment", None),
+        (["experiment=mnist_100_labels", "augment=ada"], "augment", "zerosum.gan.augment.ADA"),
+        (["recipe=stylegan2_cifar10", "regularizer=none"], "regularizer", None),
+        (["recipe=stylegan2_cifar10", "regularizer=lecam"], "regularizer", "lecam"),
+        (["experiment=mnist_100_labels", "labels=none"], "labels", None),
+        (["recipe=ring_fgan_alpha", "loss=hinge"], "loss", "zerosum.gan.losses.Hinge"),
+    ],
+)
+def test_what_a_preset_set_of_a_part_goes_with_the_part(overrides, group, left):
+    """The same choice at the command line has no options of a preset's, and options that are typed stay."""
+    from zerosum.experiment.compose import compose
+
+    found = validate(compose(*overrides))[group]
+    assert (found.get("_target_") or next(iter(found), None)) == left
+    with pytest.raises(UserError, match=f"{group}.*sides"):
+        validate(compose(*overrides, f"+{group}.sides=3"))

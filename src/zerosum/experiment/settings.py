@@ -132,20 +132,36 @@ def refuse_unused(node: dict[str, Any]) -> None:
 
 
 def drop_options_of_replaced(node: dict[str, Any], read: Reader = import_options) -> None:
-    """Where the command line names another class, as loss._target_=..., forget options of the old one.
+    """Where the command line replaces a part, as loss=hinge or loss._target_=..., forget what a preset set of the old one.
 
     Options that the command line sets stay, and are checked.
     """
     typed = [override.lstrip("+").partition("=")[0] for override in typed_overrides(node)]
-    for path in [name.removesuffix("._target_") for name in typed if name.endswith("._target_")]:
+    for name in {*OPTIONAL}.intersection(typed):
+        if isinstance(node.get(name), dict):
+            drop_remains(node[name], name, typed)
+    replaced = [name.removesuffix("._target_") for name in typed if name.endswith("._target_") or name in GROUPS]
+    for name in {"model", "optimizer"}.intersection(typed):
+        replaced += [f"{name}.{part}" for part in node[name]] if isinstance(node.get(name), dict) else []
+    for path in replaced:
         part: Any = node
         for key in path.split("."):
             part = part.get(key) if isinstance(part, dict) else None
-        if isinstance(part, dict):
+        if isinstance(part, dict) and "_target_" in part:
             options = read(part["_target_"], path)
             known = None if options is None or options.takes_any else {*options.parameters, *RESERVED}
             for key in [key for key in part if known is not None and key not in known and f"{path}.{key}" not in typed]:
                 del part[key]
+
+
+def drop_remains(part: dict[str, Any], path: str, typed: list[str]) -> None:
+    """Drop options of a part, or of its named entries, that has no class: a preset set them for another choice."""
+    if "_target_" in part:
+        return
+    for key, value in list(part.items()):
+        has_class = isinstance(value, dict) and "_target_" in value
+        if not has_class and not any(f"{name}.".startswith(f"{path}.{key}.") for name in typed):
+            del part[key]
 
 
 def typed_overrides(node: dict[str, Any]) -> list[str]:
