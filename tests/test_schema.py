@@ -277,5 +277,5 @@ def test_what_a_preset_set_of_a_part_goes_with_the_part(overrides, group, left):
 
     found = validate(compose(*overrides))[group]
     assert (found.get("_target_") or next(iter(found), None)) == left
-    with pytest.raises(UserError, match=f"{group}.*sides"):
+    with pytest.raises(UserError, match=f"{group}.* names no class|{group}.*sides"):
         validate(compose(*overrides, f"+{group}.sides=3"))

@@ -132,9 +132,9 @@ def refuse_unused(node: dict[str, Any]) -> None:
 
 
 def drop_options_of_replaced(node: dict[str, Any], read: Reader = import_options) -> None:
-    """Where the command line replaces a part, as loss=hinge or loss._target_=..., forget what a preset set of the old one.
+    """Where the command line replaces a part, as loss=hinge or loss._target_=..., forget options of the old one.
 
-    Options that the command line sets stay, and are checked.
+    A preset may have set them. Options that the command line sets stay, and are checked.
     """
     typed = [override.lstrip("+").partition("=")[0] for override in typed_overrides(node)]
     for name in {*OPTIONAL}.intersection(typed):
