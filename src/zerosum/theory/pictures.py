@@ -1,0 +1,65 @@
+"""What the pictures of the theory lab have in common: sizes, colours, and the plane with its density."""
+
+import io
+from collections.abc import Callable
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from zerosum.data.mixtures import GaussianMixture
+from zerosum.data.points import KnownDensity
+
+DATA, FAKE, DISCRIMINATOR, TRUTH = "#0072b2", "#d55e00", "#009e73", "#000000"
+"""One colour for one thing on every page: p_data, p_G and samples, what D says, what the equations say"""
+HEAT = "cividis"
+"""Made for colour-blind readers (Nunez et al. 2018)"""
+
+
+def panels(rows: int, columns: int, width: float = 4.0, height: float = 3.4) -> tuple[Figure, list[Axes]]:
+    """A figure of equal panels, row by row; sizes in inches."""
+    figure = Figure(figsize=(columns * width, rows * height), dpi=100, layout="constrained")
+    axes = [figure.add_subplot(rows, columns, index + 1) for index in range(rows * columns)]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def picture_of(figure: Figure) -> Image.Image:
+    """The figure as RGB pixels."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return Image.open(buffer).convert("RGB")
+
+
+def draw_line_density(axes: Axes, points: Tensor, data: Tensor, fake: Tensor) -> None:
+    """p_data and p_G on a line."""
+    axes.fill_between(points, data, color=DATA, alpha=0.25, linewidth=0, label=r"$p_\mathrm{data}$")
+    axes.plot(points, data, color=DATA, linewidth=1)
+    axes.plot(points, fake, color=FAKE, linewidth=1.2, label="$p_G$")
+
+
+def draw_plane(axes: Axes, data: KnownDensity, samples: Tensor | None = None, reach: float | None = None) -> None:
+    """Contours of the true density, or circles around its modes, and samples (N, 2) on top; equal axes."""
+    reach = reach or data.reach
+    if isinstance(data, GaussianMixture) and data.sigma < reach / 30:
+        axes.plot(*data.means.T, "o", color=DATA, markersize=11, fillstyle="none", zorder=2)
+    else:
+        ticks = torch.linspace(-reach, reach, 160)
+        density = data.log_prob(torch.cartesian_prod(ticks, ticks)).exp().view(160, 160).T
+        axes.contour(ticks, ticks, density, levels=3, colors=DATA, linewidths=0.8, zorder=2)
+    if samples is not None:
+        axes.plot(*samples.T, ".", color=FAKE, markersize=2.5, alpha=0.6, zorder=3)
+    axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
+
+
+def draw_heat(axes: Axes, values: Callable[[Tensor], Tensor], reach: float, **options: float) -> object:
+    """A heat map of values (N,) of points (N, 2) on [-reach, reach]^2; returns what a colour bar needs."""
+    ticks = torch.linspace(-reach, reach, 160)
+    with torch.no_grad():
+        heights = values(torch.cartesian_prod(ticks, ticks)).view(160, 160).T
+    extent = (-reach, reach, -reach, reach)
+    return axes.imshow(heights, extent=extent, origin="lower", cmap=HEAT, zorder=0, **options)  # type: ignore[arg-type]
