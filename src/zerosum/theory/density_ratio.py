@@ -15,7 +15,7 @@ from zerosum.theory.quadrature import density_of_fakes, midpoints, on_line
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
 VARIANTS = {"game": ""}
-BUDGET = 40
+BUDGET = 50
 """D is trained for this many times the images of the game before it"""
 
 
@@ -39,7 +39,7 @@ def fit_discriminator(
     discriminator: nn.Module, loss: AdversarialLoss, real: Tensor, fake: Tensor, steps: int, batch: int, lr: float
 ) -> nn.Module:
     """D after `steps` of Adam on batches of the samples (N, ...), its learning rate falling to 0 as a cosine."""
-    optimizer = torch.optim.Adam(discriminator.parameters(), lr=lr, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=lr, betas=(0.5, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     random = torch.Generator().manual_seed(0)
     for _ in range(steps):
@@ -85,24 +85,27 @@ class Truth:
 
 
 def examine(trials: Mapping[str, Trial]) -> Page:
-    """Play the game, freeze G, and train one D after another to convergence."""
+    """Play the game, freeze G, and train D to convergence, then further by each divergence."""
     trial = trials["game"]
     play(trial, 1, lambda gan: None)
     truth = Truth(trial)
-    found = {"nonsat": on_line(converged(trial, NonSaturating()))(truth.points).sigmoid()}
+    classifier = converged(trial, fresh(trial.module.discriminator), NonSaturating(), BUDGET)
+    found = {"nonsat": on_line(classifier)(truth.points).sigmoid()}
     for name, divergence in DIVERGENCES.items():
-        logits = on_line(converged(trial, FGAN(name)))(truth.points)
+        logits = on_line(converged(trial, copy.deepcopy(classifier), FGAN(name), BUDGET // 2))(truth.points)
         found[name] = as_probability(name, divergence, logits)
     return Page(TITLE, EQUATION, LOOK, rows_of(found, truth), pictures_of(found, truth))
 
 
-def converged(trial: Trial, loss: AdversarialLoss, samples: int = 200_000) -> nn.Module:
-    """A new D, trained against the frozen G for some times the budget of the game."""
+def converged(
+    trial: Trial, discriminator: nn.Module, loss: AdversarialLoss, budget: int, samples: int = 200_000
+) -> nn.Module:
+    """D trained against the frozen G for `budget` times the images of the game."""
     real, _ = density_of(trial).sample(samples, torch.Generator().manual_seed(1))
     batch = 2 * trial.data.batch_size
-    steps = BUDGET * trial.run.images // batch
+    steps = budget * trial.run.images // batch
     fake = fakes_of(trial.module.generator, samples)
-    return fit_discriminator(fresh(trial.module.discriminator), loss, real, fake, steps, batch, lr=3e-3)
+    return fit_discriminator(discriminator, loss, real, fake, steps, batch, lr=2e-3)
 
 
 def as_probability(name: str, divergence: Divergence, logits: Tensor) -> Tensor:

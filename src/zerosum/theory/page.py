@@ -54,7 +54,7 @@ def save_page(page: Page, name: str, command: str, folder: Path) -> Path:
 def save_picture(picture: Picture, folder: Path) -> None:
     """A PNG of at most 128 colours, or a GIF of several frames: small files, which a repository can hold."""
     if len(picture.frames) > 1:
-        save_film(picture.frames, folder / file_name(picture), width=800, colours=48)
+        save_film(picture.frames, folder / file_name(picture), width=640, colours=32)
         return
     drawn = picture.frames[0].quantize(128, dither=Image.Dither.NONE)
     save_whole(folder / file_name(picture), lambda partial: drawn.save(partial, "PNG", optimize=True))
