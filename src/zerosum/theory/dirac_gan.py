@@ -109,7 +109,7 @@ def trajectory(game: Game, steps: int, start: tuple[float, float] = (1.0, 1.0)) 
     players = torch.tensor(start, dtype=torch.float64)
     path = [players]
     for _ in range(steps):
-        players = update(game, players.requires_grad_()).detach()
+        players = update(game, players.clone().requires_grad_()).detach()
         holder = torch.nn.Linear(1, 1, bias=False, dtype=torch.float64)
         holder.weight.data.fill_(players[0])
         for term in game.terms:

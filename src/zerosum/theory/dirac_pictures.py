@@ -54,8 +54,8 @@ def draw_losses(lr: float) -> Image.Image:
             draw_path(each, trajectory(Game(loss, [], lr, alternating), STEPS), colour, label)
         each.set_title(name, fontsize=9)
     axes[0].legend(fontsize=7, loc="lower left")
-    figure.supxlabel(r"$\\psi$, the slope of D")
-    figure.supylabel(r"$\\theta$, the point that G makes")
+    figure.supxlabel(r"$\psi$, the slope of D")
+    figure.supylabel(r"$\theta$, the point that G makes")
     return picture_of(figure)
 
 
@@ -67,8 +67,8 @@ def draw_regularizers(gamma: float, lr: float) -> Image.Image:
             draw_path(each, trajectory(game._replace(alternating=alternating), STEPS), colour, label)
         each.set_title(name, fontsize=9)
     axes[0].legend(fontsize=7, loc="lower left")
-    figure.supxlabel(r"$\\psi$, the slope of D")
-    figure.supylabel(r"$\\theta$, the point that G makes")
+    figure.supxlabel(r"$\psi$, the slope of D")
+    figure.supylabel(r"$\theta$, the point that G makes")
     return picture_of(figure)
 
 
