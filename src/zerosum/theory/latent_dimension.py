@@ -11,11 +11,11 @@ from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import FAKE, draw_plane, panels, picture_of
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
-VARIANTS = {f"dim z = {size}": f"model.latent_dim={size}" for size in (1, 2, 3, 16)}
-SIDES = (128, 256, 512)
+VARIANTS = {f"dim z = {size}": f"model.latent_dim={size}" for size in (1, 2, 16)}
+SIDES = (64, 128, 256)
 """Boxes to a side of the square that is counted in"""
-SAMPLES = 4_000_000
-MOMENTS = 16
+SAMPLES = 1_000_000
+MOMENTS = 12
 
 
 def count_boxes(points: Tensor, reach: float, side: int) -> int:
