@@ -222,8 +222,9 @@ alternating updates they are $t \pm \sqrt{t^2 - (1 - h \gamma)}$, $t = 1 - h \ga
 near the solution if all moduli are below 1, and diverges if one is above.
 """
 LOOK = """
-Without a regularizer both players circle the solution for ever. Simultaneous updates spiral outwards, as their eigenvalues lie outside
-the unit circle for every rate; alternating ones stay on a closed curve, on it. R1 and R2 pull inwards: a spiral into the
+Without a regularizer both players circle the solution. Simultaneous updates spiral outwards near it, as their eigenvalues lie outside
+the unit circle for every rate; alternating ones stay on a closed curve, as theirs lie on it. Some losses, nonsat among them, bend far
+from the solution and spiral in there, the slower the nearer they come. R1 and R2 pull inwards: a spiral into the
 solution. The gradient penalty of WGAN-GP pulls D's slope to 1, which it is not at the solution, so it cycles around it and
 never arrives. Clipping bounds D and leads nowhere either. Drift does nothing here: D(0) is 0 already.
 """

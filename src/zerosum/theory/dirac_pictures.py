@@ -43,7 +43,8 @@ def draw_path(axes: Axes, path: Tensor, colour: str, label: str) -> None:
     axes.plot(*path[0], "s", color=colour, markersize=5)
     axes.plot(*path[-1], "o", color=colour, markersize=6)
     axes.plot(0, 0, "+", color=TRUTH, markersize=11, markeredgewidth=2)
-    axes.set(aspect="equal", xlim=(-2.3, 2.3), ylim=(-2.3, 2.3))
+    reach = min(7.0, max(2.3, 1.1 * float(path.abs().max())))
+    axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
 
 
 def draw_losses(lr: float) -> Image.Image:

@@ -75,7 +75,13 @@ def fit_gaussian(divergence: Callable[[Tensor, Tensor, Tensor], Tensor], p: Tens
             return value
 
         optimizer.step(closure)  # type: ignore[arg-type]
-        fits.append(Gaussian(float(theta[0]), float(theta[1].exp()), float(closure().detach())))
+        fits.append(
+            Gaussian(
+                float(theta[0].detach()),
+                float(theta[1].detach().exp()),
+                float(divergence(p, Normal(theta[0], theta[1].exp()).log_prob(points), points).detach()),
+            )
+        )
     return min(fits, key=lambda fit: fit.divergence)
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from zerosum.gan.losses import AdversarialLoss
+from zerosum.gan.regularizers import Critic
 from zerosum.theory.density_ratio import fit_discriminator, fresh, optimal_discriminator
 from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import TRUTH, draw_heat, draw_plane, panels, picture_of
@@ -35,17 +37,17 @@ def peak(discriminator: nn.Module, reach: float) -> Tensor:
 
 
 def train_generator(
-    generator: nn.Module, discriminator: nn.Module, loss: object, steps: int, batch: int
+    generator: nn.Module, discriminator: Critic, loss: AdversarialLoss, steps: int, batch: int, lr: float = 1e-3
 ) -> list[Moment]:
     """G alone descends its cost against a D that does not answer."""
-    optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     random = torch.Generator().manual_seed(0)
     seen = [Moment(0, fakes_of(generator, 1024))]
     for step in range(1, steps + 1):
         fake = generator(torch.randn(batch, generator.latent_dim, generator=random))  # type: ignore[arg-type]
         optimizer.zero_grad()
-        loss.generator(discriminator(fake).logits).backward()  # type: ignore[attr-defined]
+        loss.generator(discriminator(fake).logits).backward()
         optimizer.step()
         schedule.step()
         if step % max(1, steps // MOMENTS) == 0:
@@ -92,11 +94,11 @@ def rows_of(
 def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -> object:
     """D as a heat map, the data as contours, G's samples on top and argmax D as a cross."""
     figure, (axes,) = panels(1, 1, 5.2, 4.4)
-    reach = density_of(trial).reach
-    heat = draw_heat(axes, lambda points: discriminator(points).logits.sigmoid(), reach, vmin=0.0, vmax=1.0)
+    reach = 2.6
+    heat = draw_heat(axes, lambda points: discriminator(points).logits.sigmoid(), reach)
     figure.colorbar(heat, ax=axes, label="D(x), frozen")  # type: ignore[arg-type]
-    draw_plane(axes, density_of(trial), moment.fakes)
-    axes.plot(*best, "x", color=TRUTH, markersize=12, markeredgewidth=2.5, label="argmax D", zorder=4)
+    draw_plane(axes, density_of(trial), moment.fakes, reach, "white")
+    axes.plot(*best, "x", color=TRUTH, markersize=12, markeredgewidth=2.5, linestyle="none", label="argmax D", zorder=4)
     axes.plot([], [], ".", color="#d55e00", label="samples of G")
     axes.legend(loc="upper right", fontsize=8)
     axes.set(title=f"G after {moment.steps:,} steps against a D that does not answer", xlabel="$x_1$", ylabel="$x_2$")

@@ -130,7 +130,7 @@ def draw_values(axes: Axes, seen: list[Moment]) -> None:
 
 def draw_moment(seen: list[Moment], index: int) -> Figure:
     """The densities of one moment over the value until then."""
-    figure, (above, below) = panels(2, 1, 6, 2.4)
+    figure, (above, below) = panels(2, 1, 5.5, 2.1)
     moment = seen[index]
     draw_line_density(above, moment.points, moment.data, moment.fake)
     above.set(ylim=(0, 1.2), xlim=(-4, 4), ylabel="density", title=f"after {moment.images:,} images")

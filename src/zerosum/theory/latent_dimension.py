@@ -12,10 +12,10 @@ from zerosum.theory.pictures import FAKE, draw_plane, panels, picture_of
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
 VARIANTS = {f"dim z = {size}": f"model.latent_dim={size}" for size in (1, 2, 16)}
-SIDES = (64, 128, 256)
+SIDES = (32, 64, 128)
 """Boxes to a side of the square that is counted in"""
 SAMPLES = 1_000_000
-MOMENTS = 12
+MOMENTS = 10
 
 
 def count_boxes(points: Tensor, reach: float, side: int) -> int:
@@ -67,7 +67,7 @@ def in_order(trial: Trial, count: int) -> Tensor:
 
 def train(trial: Trial) -> Result:
     """Train one G and measure its support."""
-    film = play(trial, MOMENTS, lambda gan: in_order(trial, 4000))
+    film = play(trial, MOMENTS, lambda gan: in_order(trial, 2000))
     data, size = density_of(trial), trial.module.latent_dim
     points = torch.cat(support(trial))
     dimension = box_dimension([count_boxes(points, data.reach, side) for side in SIDES], SIDES)

@@ -52,11 +52,12 @@ def save_page(page: Page, name: str, command: str, folder: Path) -> Path:
 
 
 def save_picture(picture: Picture, folder: Path) -> None:
-    """A PNG of at most 128 colours, or a GIF of several frames: small files, which a repository can hold."""
+    """A PNG, or a GIF of several frames, of few colours and without dither: small files, which a repository can hold."""
     if len(picture.frames) > 1:
-        save_film(picture.frames, folder / file_name(picture), width=640, colours=32)
+        frames = [frame.quantize(48, dither=Image.Dither.NONE).convert("RGB") for frame in picture.frames]
+        save_film(frames, folder / file_name(picture), width=1000, colours=48)
         return
-    drawn = picture.frames[0].quantize(128, dither=Image.Dither.NONE)
+    drawn = picture.frames[0].quantize(200, dither=Image.Dither.NONE)
     save_whole(folder / file_name(picture), lambda partial: drawn.save(partial, "PNG", optimize=True))
 
 

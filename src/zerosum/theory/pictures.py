@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -42,24 +43,25 @@ def draw_line_density(axes: Axes, points: Tensor, data: Tensor, fake: Tensor) ->
     axes.plot(points, fake, color=FAKE, linewidth=1.2, label="$p_G$")
 
 
-def draw_plane(axes: Axes, data: KnownDensity, samples: Tensor | None = None, reach: float | None = None) -> None:
+def draw_plane(
+    axes: Axes, data: KnownDensity, samples: Tensor | None = None, reach: float | None = None, colour: str = DATA
+) -> None:
     """Contours of the true density, or circles around its modes, and samples (N, 2) on top; equal axes."""
     reach = reach or data.reach
     if isinstance(data, GaussianMixture) and data.sigma < reach / 30:
-        axes.plot(*data.means.T, "o", color=DATA, markersize=11, fillstyle="none", zorder=2)
+        axes.plot(*data.means.T, "o", color=colour, markersize=11, fillstyle="none", zorder=2)
     else:
         ticks = torch.linspace(-reach, reach, 160)
         density = data.log_prob(torch.cartesian_prod(ticks, ticks)).exp().view(160, 160).T
-        axes.contour(ticks, ticks, density, levels=3, colors=DATA, linewidths=0.8, zorder=2)
+        axes.contour(ticks, ticks, density, levels=3, colors=colour, linewidths=0.8, zorder=2)
     if samples is not None:
         axes.plot(*samples.T, ".", color=FAKE, markersize=2.5, alpha=0.6, zorder=3)
     axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
 
 
-def draw_heat(axes: Axes, values: Callable[[Tensor], Tensor], reach: float, **options: float) -> object:
-    """A heat map of values (N,) of points (N, 2) on [-reach, reach]^2; returns what a colour bar needs."""
+def draw_heat(axes: Axes, values: Callable[[Tensor], Tensor], reach: float) -> ContourSet:
+    """A heat map of values in [0, 1] (N,) of points (N, 2) on [-reach, reach]^2, in twenty steps; for a colour bar."""
     ticks = torch.linspace(-reach, reach, 160)
     with torch.no_grad():
         heights = values(torch.cartesian_prod(ticks, ticks)).view(160, 160).T
-    extent = (-reach, reach, -reach, reach)
-    return axes.imshow(heights, extent=extent, origin="lower", cmap=HEAT, zorder=0, **options)  # type: ignore[arg-type]
+    return axes.contourf(ticks, ticks, heights, levels=torch.linspace(0, 1, 21).tolist(), cmap=HEAT, zorder=0)

@@ -19,6 +19,7 @@ COSTS: dict[str, AdversarialLoss] = {
     "maximum_likelihood": MaximumLikelihood(),
 }
 COLOURS = {"minimax": "#d55e00", "nonsat": "#0072b2", "maximum_likelihood": "#cc79a7"}
+MARKERS = {"minimax": ("s", 7), "nonsat": ("o", 5), "maximum_likelihood": (".", 5)}
 SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "minimax": lambda d: d / 2,
     "nonsat": lambda d: (1 - d) / 2,
@@ -120,7 +121,8 @@ def picture_of_costs(seen: list[Moment]) -> Picture:
         left.plot(d, slope(COSTS[name], d.logit()).abs(), color=colour, linewidth=3, alpha=0.6, label=name)
         left.plot(d, SLOPES[name](d), color=TRUTH, linewidth=0.8, linestyle="--")
         fooled = [moment.fooled for moment in seen]
-        right.plot(fooled, [moment.norms[name] for moment in seen], "o", color=colour, markersize=4, label=name)
+        marker, size = MARKERS[name]
+        right.plot(fooled, [moment.norms[name] for moment in seen], marker, color=colour, markersize=size, label=name)
         right.plot(fooled, [moment.by_chain_rule[name] for moment in seen], color=TRUTH, linewidth=0.8, linestyle="--")
     left.plot([], [], color=TRUTH, linewidth=0.8, linestyle="--", label="the equation")
     left.set(
@@ -131,6 +133,7 @@ def picture_of_costs(seen: list[Moment]) -> Picture:
     )
     right.set_title("All weights of G, while D is trained alone")
     left.legend()
+    right.legend(loc="center")
     caption = "The slope of three costs of G, and the gradient that reaches its weights while D gets ahead."
     return Picture("vanishing_gradients", caption, [picture_of(figure)])
 
