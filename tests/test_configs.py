@@ -23,7 +23,6 @@ NEEDS = {
     ("regularizer", "dragan"): SPECTRAL,
     ("optimizer", "adam_single"): FAMILY,
 }
-POINTS = {"ring", "grid"}
 
 
 def options() -> list[tuple[str, str]]:

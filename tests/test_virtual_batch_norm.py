@@ -55,8 +55,6 @@ def test_with_batch_norm_it_depends_on_the_others_and_the_network_is_what_it_was
 
 
 def test_an_unknown_norm_is_a_sentence():
-    with pytest.raises(
-        UserError, match=r"model\.norm=virtul: expected one of batch, reference, virtual\. Did you mean"
-    ):
+    with pytest.raises(UserError, match=r"model\.norm=virtul: .* batch, reference, virtual\. Did you mean virtual"):
         Generator((1, 16, 16), norm="virtul")
     assert list(NORMS) == ["batch", "reference", "virtual"]

@@ -2,8 +2,11 @@
 
 import argparse
 import importlib
-import time
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ from zerosum.experiment.compose import compose
 from zerosum.experiment.early_checks import check_first, check_light_parts
 
 if TYPE_CHECKING:
-    from zerosum.theory.page import Page
+    from zerosum.theory.page import Page, Row
 
 SUBJECTS = {
     "density_ratio": "D is a density ratio, of every f-divergence",
@@ -46,13 +49,24 @@ def run(arguments: Sequence[str] | None = None) -> None:
         print("\npython theory.py <subject> measures one, python theory.py all each of them.")
     for name in names:
         check(name, options.options)
-    pages = {}
-    for name in names:
-        started = time.perf_counter()
-        pages[name], path = write(name, options.options, options.folder)
-        print(f"{path}  {time.perf_counter() - started:.0f} s", flush=True)
+    work = partial(write, options=options.options, folder=options.folder)
+    rows = {}
+    for name, row in zip(names, work_through(work, names, options.jobs), strict=True):
+        print(options.folder / f"{name}.md", flush=True)
+        rows[name] = row
     if options.subject == "all":
-        write_index(pages, options.folder)
+        from zerosum.theory.index import save_index
+
+        save_index({name: (SUBJECTS[name], row) for name, row in rows.items()}, options.folder)
+
+
+def work_through(work: Callable[[str], "Row"], names: Sequence[str], jobs: int) -> Iterable["Row"]:
+    """The result of each name in order, by so many processes, or by this one; each process has one thread."""
+    if jobs == 1 or len(names) == 1:
+        return map(work, names)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        return list(pool.map(work, names))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -66,8 +80,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("subject", nargs="?", help="one of the above, or all")
     parser.add_argument("options", nargs="*", help="key=value, as of train.py with experiment=theory/<subject>")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, of several subjects")
     parser.add_argument("--folder", type=Path, default=Path("outputs/theory"), help="where pages are written")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    if options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: choose 1 or more processes")
     if options.subject not in (None, "all", *SUBJECTS):
         near = did_you_mean(options.subject, [*SUBJECTS, "all"])
         raise UserError(f"{options.subject}: there is no such subject, only {', '.join(SUBJECTS)} and all.{near}")
@@ -79,16 +96,16 @@ def check(name: str, options: Sequence[str]) -> None:
     check_first(compose(f"experiment=theory/{name}", *options))
 
 
-def write(name: str, options: Sequence[str], folder: Path) -> tuple["Page", Path]:
-    """Play the games of a subject, measure, and write its page."""
+def write(name: str, options: Sequence[str], folder: Path) -> "Row":
+    """Play the games of a subject, measure, write its page, and return its first number."""
     from zerosum.theory.page import save_page
     from zerosum.training.process import prepare_process, silence_libraries
 
     silence_libraries()
     prepare_process()
     page = examine(name, options)
-    typed = " ".join(["python theory.py", name, *options])
-    return page, save_page(page, name, typed, folder)
+    save_page(page, name, " ".join(["python theory.py", name, *options]), folder)
+    return page.rows[0]
 
 
 def examine(name: str, options: Sequence[str] = ()) -> "Page":
@@ -110,13 +127,6 @@ def build_trial(name: str, options: Sequence[str]) -> Any:
     config.callbacks, config.logger = {}, {}
     config.run.folder = "outputs/theory"
     return build(validate(config))
-
-
-def write_index(pages: dict[str, "Page"], folder: Path) -> None:
-    """index.md: each subject with its first number."""
-    from zerosum.theory.index import save_index
-
-    save_index({name: (page, SUBJECTS[name]) for name, page in pages.items()}, folder)
 
 
 if __name__ == "__main__":

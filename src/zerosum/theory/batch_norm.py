@@ -12,9 +12,9 @@ from zerosum.theory.pictures import panels, picture_of
 from zerosum.theory.trial import Trial, play
 
 VARIANTS = {name: f"model.norm={name}" for name in NORMS}
-SIZES = (2, 4, 8, 16, 32, 64)
+SIZES = (2, 4, 8, 16, 32)
 """Of the batches that a sample finds itself in"""
-WATCHED, BATCHES = 16, 40
+WATCHED, BATCHES = 10, 20
 """Latents whose images are watched, and in how many batches each"""
 
 
@@ -117,15 +117,17 @@ def picture_of_batches(generators: Mapping[str, nn.Module], shown: int = 8, size
 
 TITLE = "Why batch norm needs care"
 EQUATION = r"""
-Batch norm makes $y = w (x - m) / \sqrt{v + \epsilon} + b$ with the mean $m$ and the variance $v$ of a channel over the batch, so
-every sample is a function of all of them. Reference batch norm takes $m$ and $v$ of a fixed batch; virtual batch norm adds the sample
-itself to that batch (Salimans et al. 2016, section 3.5). `model.norm=reference` and `model.norm=virtual` are these.
+Batch norm makes $y = w (x - m) / \sqrt{v + \epsilon} + b$ with the mean $m$ and the variance $v$ of a channel over
+the batch, so every sample is a function of all of them. Reference batch norm takes $m$ and $v$ of a fixed batch;
+virtual batch norm adds the sample itself to that batch (Salimans et al. 2016, section 3.5). `model.norm=reference`
+and `model.norm=virtual` are these.
 """
 LOOK = """
-With the statistics of training, one z becomes another image in every batch, the more so the smaller the batch is; in the rows of the
-second picture the left panel changes from column to column. The tutorial's figure shows the same as a tint that samples of a
-batch share. Reference and virtual batch norm make an image of its z alone. So do running statistics, by which this framework
-samples; but then G is sampled by other statistics than it was trained by.
+With the statistics of training, one z becomes another image in every batch, the more so the smaller the batch is; in
+the rows of the second picture the left panel changes from column to column. The tutorial's figure shows the same as a
+tint that samples of a batch share. Reference and virtual batch norm make an image of its z alone. So do running
+statistics, by which this framework samples; but then G is sampled by other statistics than it was trained by.
 
-G has no batch norm behind its last layer and D none behind its first, where it would hide the mean and the scale of the images.
+G has no batch norm behind its last layer and D none behind its first, where it would hide the mean and the scale of
+the images.
 """

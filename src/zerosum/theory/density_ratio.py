@@ -171,12 +171,13 @@ With G fixed, the D that maximizes $E_{x \sim p_\mathrm{data}} \log D(x) + E_{x 
 
 $$D^*(x) = \frac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_G(x)}$$
 
-(Goodfellow et al. 2014, equation 2). On a line $p_G(x) = \sum_{z: G(z) = x} N(z; 0, 1) / |G'(z)|$ is exact. The D of an f-GAN with
-divergence $f$ has another optimum, $g(v) = f'(p_\mathrm{data} / p_G)$ (Nowozin et al. 2016), which holds the same ratio.
+(Goodfellow et al. 2014, equation 2). On a line $p_G(x) = \sum_{z: G(z) = x} N(z; 0, 1) / |G'(z)|$ is exact. The D of
+an f-GAN with divergence $f$ has another optimum, $g(v) = f'(p_\mathrm{data} / p_G)$ (Nowozin et al. 2016), which
+holds the same ratio.
 """
 LOOK = """
-Where there are points, D lies on D*, although it never saw a density: only samples of both sides. In the grey regions nobody tells it
-anything, so what it says there means nothing. The steps of D* are kinks of G, a network of ReLUs, which a smooth D rounds off; the
-greatest error sits there. Every divergence but one leads to the same ratio. D of the total variation only says which density is
-greater: its optimum is a step, and not a ratio.
+Where there are points, D lies on D*, although it never saw a density: only samples of both sides. In the grey regions
+nobody tells it anything, so what it says there means nothing. The steps of D* are kinks of G, a network of ReLUs,
+which a smooth D rounds off; the greatest error sits there. Every divergence but one leads to the same ratio. D of the
+total variation only says which density is greater: its optimum is a step, and not a ratio.
 """

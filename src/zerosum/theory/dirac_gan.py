@@ -53,7 +53,7 @@ PULLS = {
     "fgan pearson": (1.0, 1.0),
     "fgan hellinger": (1.0, 1.0),
 }
-"""dJ_D/dv and -dJ_G/dv at v = 0, v the fake's logit: f'(0) of Mescheder et al. 2018, by hand, with our losses' factors"""
+"""dJ_D/dv and -dJ_G/dv at v = 0, v the fake's logit, by hand: f'(0) of Mescheder et al. 2018 with our factors"""
 Terms = Sequence[Regularizer]
 
 
@@ -212,19 +212,20 @@ def cycling_rows(gamma: float, lr: float) -> list[Row]:
 
 TITLE = "The game as a vector field"
 EQUATION = r"""
-The Dirac-GAN (Mescheder et al. 2018): all data are 0, $G(z) = \theta$, $D(x) = \psi x$. Its only solution is $\psi = \theta = 0$. A
-step of gradient descent with the rate $h$ has there, for simultaneous updates, the eigenvalues
+The Dirac-GAN (Mescheder et al. 2018): all data are 0, $G(z) = \theta$, $D(x) = \psi x$. Its only solution is $\psi =
+\theta = 0$. A step of gradient descent with the rate $h$ has there, for simultaneous updates, the eigenvalues
 
 $$\lambda = 1 + h \left( -\gamma / 2 \pm \sqrt{\gamma^2 / 4 - a b} \right)$$
 
-with $a = dJ_D / dv$ and $b = -dJ_G / dv$ at the fake's logit $v = 0$, and $\gamma$ the weight of R1, of R2, or of both together. For
-alternating updates they are $t \pm \sqrt{t^2 - (1 - h \gamma)}$, $t = 1 - h \gamma / 2 - h^2 a b / 2$. The game converges
-near the solution if all moduli are below 1, and diverges if one is above.
+with $a = dJ_D / dv$ and $b = -dJ_G / dv$ at the fake's logit $v = 0$, and $\gamma$ the weight of R1, of R2, or of
+both together. For alternating updates they are $t \pm \sqrt{t^2 - (1 - h \gamma)}$, $t = 1 - h \gamma / 2 - h^2 a b /
+2$. The game converges near the solution if all moduli are below 1, and diverges if one is above.
 """
 LOOK = """
-Without a regularizer both players circle the solution. Simultaneous updates spiral outwards near it, as their eigenvalues lie outside
-the unit circle for every rate; alternating ones stay on a closed curve, as theirs lie on it. Some losses, nonsat among them, bend far
-from the solution and spiral in there, the slower the nearer they come. R1 and R2 pull inwards: a spiral into the
-solution. The gradient penalty of WGAN-GP pulls D's slope to 1, which it is not at the solution, so it cycles around it and
-never arrives. Clipping bounds D and leads nowhere either. Drift does nothing here: D(0) is 0 already.
+Without a regularizer both players circle the solution. Simultaneous updates spiral outwards near it, as their
+eigenvalues lie outside the unit circle for every rate; alternating ones stay on a closed curve, as theirs lie on it.
+Some losses, nonsat among them, bend far from the solution and spiral in there, the slower the nearer they come. R1
+and R2 pull inwards: a spiral into the solution. The gradient penalty of WGAN-GP pulls D's slope to 1, which it is not
+at the solution, so it cycles around it and never arrives. Clipping bounds D and leads nowhere either. Drift does
+nothing here: D(0) is 0 already.
 """

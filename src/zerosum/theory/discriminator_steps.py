@@ -69,12 +69,12 @@ def draw_curves(axes: list[Axes], seen: Mapping[str, list[Moment]], x: str, labe
 
 TITLE = "k of Algorithm 1"
 EQUATION = r"""
-Algorithm 1 of Goodfellow et al. 2014 lets D take $k$ steps for each step of G, so that D stays near its optimum while G changes slowly.
-At the solution $V(G, D) = -2 \log 2$ whatever $k$ is. Every game sees the same number of real images, so G takes $1/k$ as many
-steps.
+Algorithm 1 of Goodfellow et al. 2014 lets D take $k$ steps for each step of G, so that D stays near its optimum while
+G changes slowly. At the solution $V(G, D) = -2 \log 2$ whatever $k$ is. Every game sees the same number of real
+images, so G takes $1/k$ as many steps.
 """
 LOOK = """
-Above against images, below against seconds: a larger k costs less time per image, as fewer of them pass through G, and gives G fewer
-steps. Compare where each curve reaches eight modes, and how far V(G, D) stays above -2 log 2: with a large k D is nearer to its optimum
-and V shows more of the divergence that is left.
+Above against images, below against seconds: a larger k costs less time per image, as fewer of them pass through G,
+and gives G fewer steps. Compare where each curve reaches eight modes, and how far V(G, D) stays above -2 log 2: with
+a large k D is nearer to its optimum and V shows more of the divergence that is left.
 """

@@ -21,11 +21,12 @@ GAUSSIAN_GANS = {
     "GAN nonsat": "loss=nonsat",
     "GAN minimax": "loss=minimax",
     "GAN maximum_likelihood": "loss=maximum_likelihood",
-    "f-GAN kl": "loss=fgan loss.divergence=kl",
-    "f-GAN reverse_kl": "loss=fgan loss.divergence=reverse_kl",
-    "f-GAN jensen_shannon": "loss=fgan loss.divergence=jensen_shannon",
+    "f-GAN kl": "loss=fgan loss.saturating=true loss.divergence=kl",
+    "f-GAN reverse_kl": "loss=fgan loss.saturating=true loss.divergence=reverse_kl",
+    "f-GAN jensen_shannon": "loss=fgan loss.saturating=true loss.divergence=jensen_shannon",
 }
-RING = "dataset=ring model=mlp model.width=64 model.depth=2 regularizer=none game.critic_steps=1 run.images=200_000"
+RING = "dataset=ring dataset.sigma=0.1 model=mlp model.width=64 model.depth=2 regularizer=none"
+RING += " game.critic_steps=1 run.images=100_000"
 SEEDS = (0, 1, 2)
 RINGS = {
     f"ring {loss} {seed}": f"{RING} loss={loss} seed={seed}"
@@ -190,13 +191,15 @@ EQUATION = r"""
 $$\mathrm{KL}(p, q) = \int p \log \frac{p}{q} \qquad \mathrm{JSD}(p, q) =
 \tfrac12 \mathrm{KL}\!\left(p, \tfrac{p + q}{2}\right) + \tfrac12 \mathrm{KL}\!\left(q, \tfrac{p + q}{2}\right)$$
 
-The Gaussian of the least $\mathrm{KL}(p_\mathrm{data}, q)$ has the mean and the variance of the data. $\mathrm{KL}(q, p_\mathrm{data})$
-is infinite if $q$ puts mass where there are no data, so its least is at one mode; of two that do not overlap it is log 2.
+The Gaussian of the least $\mathrm{KL}(p_\mathrm{data}, q)$ has the mean and the variance of the data. $\mathrm{KL}(q,
+p_\mathrm{data})$ is infinite if $q$ puts mass where there are no data, so its least is at one mode; of two that do
+not overlap it is log 2.
 """
 LOOK = """
-Left: maximum likelihood, KL(data, model), covers both modes and the gap; the reverse KL seeks one mode. Right: the same Gaussian as G of a GAN.
-A mixture of two Gaussians fits the data; EM and gradient ascent find the same one.
+Left: maximum likelihood, KL(data, model), covers both modes and the gap; the reverse KL seeks one mode. Right: the
+same Gaussian as G of a GAN. A mixture of two Gaussians fits the data; EM and gradient ascent find the same one.
 
-Is it the divergence, then, that makes GANs collapse? Goodfellow (2016, section 3.2.5) says no: a GAN with the maximum-likelihood
-cost collapses as others do. The last three rows are GANs without a regularizer on the ring of eight modes.
+Is it the divergence, then, that makes GANs collapse? Goodfellow (2016, section 3.2.5) says no: a GAN with the
+maximum-likelihood cost collapses as others do. The last three rows are GANs without a regularizer on the ring of
+eight modes.
 """

@@ -120,10 +120,12 @@ EQUATION = r"""
 $$\max_D V(G, D) \text{ at a fixed } G: \; D^*(x) = \frac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_G(x)} \qquad
 \min_G V(G, D) \text{ at a fixed } D: \; G^*(z) = \arg\max_x D(x) \text{ for every } z$$
 
-The best answer of G to a D that does not move is a delta: the same point for every z (Goodfellow 2016, section 5.1.1).
+The best answer of G to a D that does not move is a delta: the same point for every z (Goodfellow 2016, section
+5.1.1).
 """
 LOOK = """
-D was trained against samples of N(0, I), so it is a good judge of this plane. Then it was frozen, and G was trained against it
-until nothing moved. All of G's samples run uphill and end at one point: the cross is D's greatest value on a fine mesh. Nothing in the cost
-of G asks for variety; in a game only D's answers do. What happens if D answers too late is [mode collapse](mode_collapse.md).
+D was trained against samples of N(0, I), so it is a good judge of this plane. Then it was frozen, and G was trained
+against it until nothing moved. All of G's samples run uphill and end at one point: the cross is D's greatest value on
+a fine mesh. Nothing in the cost of G asks for variety; in a game only D's answers do. What happens if D answers too
+late is [mode collapse](mode_collapse.md).
 """

@@ -56,7 +56,7 @@ def value_of_optimal(data: Tensor, fake: Tensor, points: Tensor, generator: Call
 
     def log_fake(z: Tensor) -> Tensor:
         samples = generator(z)
-        place = torch.searchsorted(points, samples).clamp(max=len(points) - 1)
+        place = ((samples - points[0]) / (points[1] - points[0])).round().long().clamp(0, len(points) - 1)  # its cell
         real, model = data[place], fake[place]
         return torch.log(model / (real + model)).nan_to_num(0.0, neginf=0.0)
 
@@ -144,13 +144,14 @@ TITLE = "The value of the game"
 EQUATION = r"""
 $$V(G, D) = E_{x \sim p_\mathrm{data}} \log D(x) + E_z \log(1 - D(G(z)))$$
 
-is greatest at $D^*$, where it is $V(G, D^*) = -2 \log 2 + 2\,\mathrm{JSD}(p_\mathrm{data}, p_G)$ (Goodfellow et al. 2014, theorem 1). A
-perfect G makes it $-2 \log 2 = -1.386$. The losses of this framework keep the factor 1/2 of Goodfellow's tutorial: $J_D = -V / 2$, so a
-perfect G makes $-J_D$ equal to $-\log 2 = -0.693$.
+is greatest at $D^*$, where it is $V(G, D^*) = -2 \log 2 + 2\,\mathrm{JSD}(p_\mathrm{data}, p_G)$ (Goodfellow et al.
+2014, theorem 1). A perfect G makes it $-2 \log 2 = -1.386$. The losses of this framework keep the factor 1/2 of
+Goodfellow's tutorial: $J_D = -V / 2$, so a perfect G makes $-J_D$ equal to $-\log 2 = -0.693$.
 """
 LOOK = """
-The blue band and the dashed line are two computations that share no formula: an integral over z of log(1 - D*(G(z))), and
-entropies of densities on the line. They agree at every moment. The green line is the D that really plays. It may not rise above them, and
-where it falls below, D is not optimal and G descends something else than the divergence. It ends a little above or
-below -2 log 2: V(G, D) near its solution does not mean that G is perfect, as a D that says 1/2 everywhere has that value against any G.
+The blue band and the dashed line are two computations that share no formula: an integral over z of log(1 - D*(G(z))),
+and entropies of densities on the line. They agree at every moment. The green line is the D that really plays. It may
+not rise above them, and where it falls below, D is not optimal and G descends something else than the divergence. It
+ends a little above or below -2 log 2: V(G, D) near its solution does not mean that G is perfect, as a D that says 1/2
+everywhere has that value against any G.
 """

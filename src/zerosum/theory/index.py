@@ -3,29 +3,27 @@
 from pathlib import Path
 
 from zerosum.files import save_whole
-from zerosum.theory.page import Page, format_number
+from zerosum.theory.page import Row, format_number
 
 HEADER = """# The theory lab
 
-What the equations of GANs say, and what training does, on data whose density is known: on a line and in the plane every claim can be
-measured. Each page has the equation, a picture, and what was measured beside what theory says. This folder is made by `make theory`,
-which takes some minutes on two CPU cores; no number in it was typed.
+What the equations of GANs say, and what training does, on data whose density is known: on a line and in the plane
+every claim can be measured. Each page has the equation, a picture, and what was measured beside what theory says.
+This folder is made by `make theory`, which takes some minutes on two CPU cores; no number in it was typed.
 
-    python theory.py                                      # lists the subjects
-    python theory.py density_ratio                        # one of them, into outputs/theory
-    python theory.py density_ratio model.width=32         # with options of its preset, conf/experiment/theory/density_ratio.yaml
-    python train.py experiment=theory/density_ratio       # the game of the preset as an ordinary run
+python theory.py # lists the subjects python theory.py density_ratio # one of them, into outputs/theory python
+theory.py density_ratio model.width=32 # with options of its preset, conf/experiment/theory/density_ratio.yaml python
+train.py experiment=theory/density_ratio # the game of the preset as an ordinary run
 
-A subject plays the games that its page names, with the networks, losses and steps of every other run, and measures them by
-`src/zerosum/theory/<subject>.py`, where each equation is one function.
+A subject plays the games that its page names, with the networks, losses and steps of every other run, and measures
+them by `src/zerosum/theory/<subject>.py`, where each equation is one function.
 """
 
 
-def save_index(pages: dict[str, tuple[Page, str]], folder: Path) -> None:
-    """Write index.md: each page with its first number."""
+def save_index(subjects: dict[str, tuple[str, Row]], folder: Path) -> None:
+    """Write index.md: the meaning of each subject, and its first number."""
     lines = ["| subject | measured | | analytic |", "|---|---|---:|---:|"]
-    for name, (page, meaning) in pages.items():
-        row = page.rows[0]
+    for name, (meaning, row) in subjects.items():
         analytic = "" if row.analytic is None else format_number(row.analytic)
         link = f"[{meaning[0].upper()}{meaning[1:]}]({name}.md)"
         lines.append(f"| {link} | {row.quantity} | {format_number(row.measured)} | {analytic} |")

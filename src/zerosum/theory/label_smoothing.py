@@ -136,10 +136,12 @@ $$D^*(x) = \frac{(1 - \alpha)\, p_\mathrm{data}(x) + \beta\, p_G(x)}{p_\mathrm{d
 (Goodfellow 2016, equation 18). `loss.smooth` of this framework is $\alpha$; there is no $\beta$.
 """
 LOOK = """
-Here three in ten samples of G are stray. Left: alpha only multiplies D by 1 - alpha, so the slope of log D, by which a
-non-saturating G moves its samples, is what it was. Right: beta adds p_G to what D is taught to call real, the false peak of the dotted line at
-the stray samples. D cannot fall below beta there: log D is flat, and the stray samples have no reason to move.
+Here three in ten samples of G are stray. Left: alpha only multiplies D by 1 - alpha, so the slope of log D, by which
+a non-saturating G moves its samples, is what it was. Right: beta adds p_G to what D is taught to call real, the false
+peak of the dotted line at the stray samples. D cannot fall below beta there: log D is flat, and the stray samples
+have no reason to move.
 
-The tutorial says that D itself has a peak near the stray samples. For the optimal D that is not so: D* is beta +
-(1 - alpha - beta) p_data / (p_data + p_G), which rises and falls where the one without smoothing does. The last row counts its maxima.
+The tutorial says that D itself has a peak near the stray samples. For the optimal D that is not so: D* is beta + (1 -
+alpha - beta) p_data / (p_data + p_G), which rises and falls where the one without smoothing does. The last row counts
+its maxima.
 """

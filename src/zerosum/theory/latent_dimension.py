@@ -118,11 +118,13 @@ def draw(samples: list[Tensor], results: list[Result], data: object) -> object:
 TITLE = "The dimension of z"
 EQUATION = r"""
 G is continuous, so the support of $p_G$ is the image of a space of $\dim z$ dimensions and has at most that many: for
-$\dim z < \dim x$ it has no volume, and $p_G$ no density (Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017, lemma 1). The
-box-counting dimension is the slope of $\log N(\epsilon)$ in $\log 1/\epsilon$, $N$ the number of boxes of side $\epsilon$ that hold a sample.
+$\dim z < \dim x$ it has no volume, and $p_G$ no density (Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017,
+lemma 1). The box-counting dimension is the slope of $\log N(\epsilon)$ in $\log 1/\epsilon$, $N$ the number of boxes
+of side $\epsilon$ that hold a sample.
 """
 LOOK = """
-The data fill the squares of the outlined board. With one-dimensional z, G has to draw them with one line, which gets longer and more winding as
-training goes on, and stays a line. From two dimensions on it fills areas; more dimensions than x has do no harm. Thin bridges
-between the squares stay in every panel: a continuous G of a connected z cannot tear its samples apart.
+The data fill the squares of the outlined board. With one-dimensional z, G has to draw them with one line, which gets
+longer and more winding as training goes on, and stays a line. From two dimensions on it fills areas; more dimensions
+than x has do no harm. Thin bridges between the squares stay in every panel: a continuous G of a connected z cannot
+tear its samples apart.
 """

@@ -30,7 +30,7 @@ VARIANTS = {
     for trouble, options in TROUBLES.items()
     for remedy, further in REMEDIES.items()
 }
-MOMENTS = 40
+MOMENTS = 25
 SHOWN = ("nothing", "R1 and R2", "minibatch deviation", "unrolling by 3")
 """In the film"""
 
@@ -115,12 +115,14 @@ def draw_film(seen: Mapping[str, list[Moment]], trial: Trial, index: int) -> Ima
 
 TITLE = "Mode collapse"
 EQUATION = r"""
-The solution of the game is $G^* = \arg\min_G \max_D V(G, D)$. With the two exchanged, $\max_D \min_G V(G, D)$, the inner G may answer
-each D with the one point that this D likes best (Goodfellow 2016, section 5.1.1; [fixed players](fixed_players.md)). Gradient descent
-does not know which of the two it computes: many steps of G against one D come near the second.
+The solution of the game is $G^* = \arg\min_G \max_D V(G, D)$. With the two exchanged, $\max_D \min_G V(G, D)$, the
+inner G may answer each D with the one point that this D likes best (Goodfellow 2016, section 5.1.1; [fixed
+players](fixed_players.md)). Gradient descent does not know which of the two it computes: many steps of G against one
+D come near the second.
 """
 LOOK = """
-In the film the first game puts its samples on few modes, D learns to reject them, and G moves on to others: D chases it around the ring for
-ever. The curves count the modes that have at least a hundredth of the samples. Each remedy plays the same game, with the same number of steps
-of G for each of D's; what differs is what D sees (batches, packs), what holds it back (R1 and R2), or how far G looks ahead (unrolling).
+In the film the first game puts its samples on few modes, D learns to reject them, and G moves on to others: D chases
+it around the ring for ever. The curves count the modes that have at least a hundredth of the samples. Each remedy
+plays the same game, with the same number of steps of G for each of D's; what differs is what D sees (batches, packs),
+what holds it back (R1 and R2), or how far G looks ahead (unrolling).
 """

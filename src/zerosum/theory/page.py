@@ -52,7 +52,7 @@ def save_page(page: Page, name: str, command: str, folder: Path) -> Path:
 
 
 def save_picture(picture: Picture, folder: Path) -> None:
-    """A PNG, or a GIF of several frames, of few colours and without dither: small files, which a repository can hold."""
+    """A PNG, or a GIF of several frames; few colours and no dither make small files, which a repository can hold."""
     if len(picture.frames) > 1:
         frames = [frame.quantize(48, dither=Image.Dither.NONE).convert("RGB") for frame in picture.frames]
         save_film(frames, folder / file_name(picture), width=1000, colours=48)

@@ -140,14 +140,16 @@ def picture_of_costs(seen: list[Moment]) -> Picture:
 
 TITLE = "Vanishing gradients"
 EQUATION = r"""
-With $D = \sigma(v)$ and the factor 1/2 of Goodfellow's tutorial (2016, equations 10, 13 and 14), the slopes of G's costs are
+With $D = \sigma(v)$ and the factor 1/2 of Goodfellow's tutorial (2016, equations 10, 13 and 14), the slopes of G's
+costs are
 
 $$\text{minimax: } |dJ_G / dv| = D / 2 \qquad \text{nonsat: } (1 - D) / 2 \qquad
 \text{maximum likelihood: } D / (2 (1 - D))$$
 """
 LOOK = """
-Left: where D rejects a fake, D(G(z)) near 0, the slope of minimax goes to 0 with D, and so does that of maximum likelihood; only
-nonsat keeps one. Right: G stays as it was made, far from the data, and D is trained against it. The better D gets, the less of
-minimax's gradient reaches G's weights, in proportion to D(G(z)). Maximum likelihood, near the right end of the left panel, has the
-opposite trouble: its slope is so great for fakes that fool D that a few of them decide the whole gradient.
+Left: where D rejects a fake, D(G(z)) near 0, the slope of minimax goes to 0 with D, and so does that of maximum
+likelihood; only nonsat keeps one. Right: G stays as it was made, far from the data, and D is trained against it. The
+better D gets, the less of minimax's gradient reaches G's weights, in proportion to D(G(z)). Maximum likelihood, near
+the right end of the left panel, has the opposite trouble: its slope is so great for fakes that fool D that a few of
+them decide the whole gradient.
 """
