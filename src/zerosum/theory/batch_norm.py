@@ -9,7 +9,7 @@ from zerosum.models.virtual_batch_norm import NORMS
 from zerosum.report.palette import COLOURS
 from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import panels, picture_of
-from zerosum.theory.trial import Trial, play
+from zerosum.theory.trial import Trial, latents, play
 
 VARIANTS = {name: f"model.norm={name}" for name in NORMS}
 SIZES = (2, 4, 8, 16, 32)
@@ -21,7 +21,7 @@ WATCHED, BATCHES = 10, 20
 def images_of(generator: nn.Module, size: int, batches: int = BATCHES) -> Tensor:
     """(watched, batches, C, H, W): each watched z in batches of `size` whose other z are drawn anew."""
     random = torch.Generator().manual_seed(0)
-    watched = torch.randn(WATCHED, generator.latent_dim, generator=random)  # type: ignore[arg-type]
+    watched = latents(generator, WATCHED, random)
     images = []
     for z in watched:
         others = torch.randn(batches, size - 1, len(z), generator=random)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zerosum.gan.fgan import FGAN
 from zerosum.gan.losses import (
@@ -110,7 +110,7 @@ def trajectory(game: Game, steps: int, start: tuple[float, float] = (1.0, 1.0)) 
     path = [players]
     for _ in range(steps):
         players = update(game, players.clone().requires_grad_()).detach()
-        holder = torch.nn.Linear(1, 1, bias=False, dtype=torch.float64)
+        holder = nn.Linear(1, 1, bias=False, dtype=torch.float64)
         holder.weight.data.fill_(players[0])
         for term in game.terms:
             term.after_step(holder)
@@ -187,12 +187,17 @@ def examine(trials: Mapping[str, Trial]) -> Page:
     gan = trial.module
     gamma, lr = gan.regularizers["r1"].weight, gan.make_optimizers.discriminator.keywords["lr"]
     steps = trial.run.images // trial.data.batch_size
-    seen = play(trial, steps, lambda gan: (float(gan.discriminator.psi), float(gan.generator.theta)))
+    seen = play(trial, steps, lambda gan: players_of(gan.discriminator, gan.generator))
     path = trajectory(Game(gan.loss, [R1(gamma)], lr, alternating=True), len(seen) - 1, seen[0])
     apart = float((torch.tensor(seen) - path).abs().max())
     rows = eigenvalue_rows(gamma, lr)
     rows.append(Row(f"a run of train.py against the equations, {len(seen) - 1} steps: greatest difference", apart, 0.0))
     return Page(TITLE, EQUATION, LOOK, rows + cycling_rows(gamma, lr), pictures(gamma, lr))
+
+
+def players_of(discriminator: nn.Module, generator: nn.Module) -> tuple[float, float]:
+    """(psi, theta) of two networks of models.dirac."""
+    return float(discriminator.get_parameter("psi")), float(generator.get_parameter("theta"))
 
 
 def cycling_rows(gamma: float, lr: float) -> list[Row]:

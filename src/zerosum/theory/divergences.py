@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from zerosum.data.mixtures import GaussianMixture
+from zerosum.data.points import KnownDensity
+from zerosum.gan.gan import GAN
 from zerosum.report.palette import COLOURS
 from zerosum.theory.maximum_likelihood import Fit, ascend, expectation_maximization, mean_log_likelihood
 from zerosum.theory.modes import found_modes
@@ -153,12 +156,16 @@ def rows_of_gans(gans: Mapping[str, Gaussian]) -> list[Row]:
     return rows
 
 
+def count_modes(data: KnownDensity, gan: GAN) -> int:
+    """Modes that G makes now."""
+    return found_modes(data, fakes_of(gan.generator, 2000))
+
+
 def rows_of_rings(trials: Mapping[str, Trial]) -> list[Row]:
     """Modes of the ring that GANs without a regularizer hold, mean of the last quarter of training and of the seeds."""
     held: dict[str, list[float]] = {}
     for name in RINGS:
-        data = density_of(trials[name])
-        counts = play(trials[name], 20, lambda gan, data=data: found_modes(data, fakes_of(gan.generator, 2000)))
+        counts = play(trials[name], 20, partial(count_modes, density_of(trials[name])))
         held.setdefault(name.split()[1], []).append(sum(counts[-5:]) / 5)
     return [
         Row(f"ring, {loss}: modes of 8, {len(modes)} seeds ({min(modes):g} to {max(modes):g})", sum(modes) / len(modes))

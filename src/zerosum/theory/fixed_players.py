@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from zerosum.data.points import KnownDensity
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Critic
 from zerosum.theory.density_ratio import fit_discriminator, fresh, optimal_discriminator
 from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import TRUTH, draw_heat, draw_plane, panels, picture_of
-from zerosum.theory.trial import Trial, density_of, fakes_of
+from zerosum.theory.trial import Trial, density_of, fakes_of, latents
 
 VARIANTS = {"game": ""}
 BROAD = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
@@ -45,7 +47,7 @@ def train_generator(
     random = torch.Generator().manual_seed(0)
     seen = [Moment(0, fakes_of(generator, 1024))]
     for step in range(1, steps + 1):
-        fake = generator(torch.randn(batch, generator.latent_dim, generator=random))  # type: ignore[arg-type]
+        fake = generator(latents(generator, batch, random))
         optimizer.zero_grad()
         loss.generator(discriminator(fake).logits).backward()
         optimizer.step()
@@ -71,14 +73,14 @@ def examine(trials: Mapping[str, Trial]) -> Page:
 
 
 def rows_of(
-    seen: list[Moment], discriminator: nn.Module, best: Tensor, real: Tensor, fake: Tensor, data: object
+    seen: list[Moment], discriminator: nn.Module, best: Tensor, real: Tensor, fake: Tensor, data: KnownDensity
 ) -> list[Row]:
     """How near G has come to one point, and to which; how near D had come to D*."""
     last = seen[-1].fakes
     with torch.no_grad():
         gap = discriminator(best[None]).logits[0].sigmoid() - discriminator(last).logits.sigmoid()
         both = torch.cat([real, fake])
-        truth = optimal_discriminator(data.log_prob(both).exp(), BROAD.log_prob(both).exp())  # type: ignore[attr-defined]
+        truth = optimal_discriminator(data.log_prob(both).exp(), BROAD.log_prob(both).exp())
         error = (discriminator(both).logits.sigmoid() - truth).abs().mean()
     distance = (last - best).norm(dim=1)
     return [
@@ -91,12 +93,12 @@ def rows_of(
     ]
 
 
-def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -> object:
+def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -> Image.Image:
     """D as a heat map, the data as contours, G's samples on top and argmax D as a cross."""
     figure, (axes,) = panels(1, 1, 5.2, 4.4)
     reach = 2.6
     heat = draw_heat(axes, lambda points: discriminator(points).logits.sigmoid(), reach)
-    figure.colorbar(heat, ax=axes, label="D(x), frozen")  # type: ignore[arg-type]
+    figure.colorbar(heat, ax=axes, label="D(x), frozen")
     draw_plane(axes, density_of(trial), moment.fakes, reach, "white")
     axes.plot(*best, "x", color=TRUTH, markersize=12, markeredgewidth=2.5, linestyle="none", label="argmax D", zorder=4)
     axes.plot([], [], ".", color="#d55e00", label="samples of G")

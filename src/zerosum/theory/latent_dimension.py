@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from zerosum.data.points import KnownDensity
 from zerosum.evaluation.point_metrics import PointsWasserstein
 from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import FAKE, draw_plane, panels, picture_of
@@ -104,11 +106,11 @@ def real_points(trials: Mapping[str, Trial]) -> Tensor:
     return density_of(next(iter(trials.values()))).sample(10_000, torch.Generator().manual_seed(5))[0]
 
 
-def draw(samples: list[Tensor], results: list[Result], data: object) -> object:
+def draw(samples: list[Tensor], results: list[Result], data: KnownDensity) -> Image.Image:
     """A panel for each G: a line for one-dimensional z, else dots."""
     figure, axes = panels(1, len(results), 2.8, 3.0)
     for each, points, result in zip(axes, samples, results, strict=True):
-        draw_plane(each, data, None if result.size == 1 else points)  # type: ignore[arg-type]
+        draw_plane(each, data, None if result.size == 1 else points)
         if result.size == 1:
             each.plot(*points.T, color=FAKE, linewidth=0.8)
         each.set_title(f"dim z = {result.size}", fontsize=10)

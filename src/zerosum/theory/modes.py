@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from zerosum.data.mixtures import GaussianMixture
+from zerosum.data.points import KnownDensity
 from zerosum.evaluation.mode_coverage import ModeCoverage
 from zerosum.gan.gan import GAN
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
@@ -31,10 +33,11 @@ class Moment(NamedTuple):
     """(SAMPLES, 2), of the generator of the last step"""
 
 
-def found_modes(data: object, fakes: Tensor) -> int:
+def found_modes(data: KnownDensity, fakes: Tensor) -> int:
     """Modes with at least FEWEST samples within 3 sigma."""
-    distances, nearest = torch.cdist(fakes, data.means).min(1)  # type: ignore[attr-defined]
-    counts = torch.bincount(nearest[distances <= 3 * data.sigma], minlength=len(data.means))  # type: ignore[attr-defined]
+    assert isinstance(data, GaussianMixture), "modes are counted of mixtures"
+    distances, nearest = torch.cdist(fakes, data.means).min(1)
+    counts = torch.bincount(nearest[distances <= 3 * data.sigma], minlength=len(data.means))
     return int((counts >= FEWEST).sum())
 
 
@@ -51,11 +54,12 @@ def score(gan: GAN, points: Tensor) -> Tensor:
 def watch(trial: Trial, moments: int) -> list[Moment]:
     """Play the game and look at it evenly over its budget."""
     data = density_of(trial)
+    assert isinstance(data, GaussianMixture), "modes are counted of mixtures"
 
     def observe(gan: GAN) -> Moment:
         fakes = fakes_of(gan.generator, SAMPLES)
         real, _ = data.sample(SAMPLES, torch.Generator().manual_seed(0))
-        near = ModeCoverage()(data, fakes)["high_quality"]  # type: ignore[arg-type]
+        near = ModeCoverage()(data, fakes)["high_quality"]
         modes, now = found_modes(data, fakes), value(gan, real, fakes)
         return Moment(gan.images_seen, gan.seconds_trained, modes, near, now, fakes)
 

@@ -1,7 +1,7 @@
 """A game that a subject plays and watches."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from lightning import Callback, Trainer
@@ -10,12 +10,6 @@ from torch import Tensor, nn
 from zerosum.data.points import KnownDensity
 from zerosum.gan.gan import GAN
 from zerosum.training.data_module import TrainingData
-
-
-class Budget(Protocol):
-    """How long a game is played."""
-
-    images: int
 
 
 class Trial(Protocol):
@@ -34,7 +28,7 @@ class Trial(Protocol):
 T = TypeVar("T")
 
 
-class Watch(Callback):
+class Watch(Callback, Generic[T]):
     """Calls `observe` before training, and whenever training has seen one of the numbers of images."""
 
     def __init__(self, moments: Sequence[int], observe: Callable[[GAN], T]) -> None:
@@ -73,7 +67,11 @@ def density_of(trial: Trial) -> KnownDensity:
 
 def fakes_of(generator: nn.Module, count: int, seed: int = 0) -> Tensor:
     """(count, *sample_shape) from the generator itself, not from its moving average."""
-    z = torch.randn(count, generator.latent_dim, generator=torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
     with torch.no_grad():
-        fakes: Tensor = generator(z)
+        fakes: Tensor = generator(latents(generator, count, torch.Generator().manual_seed(seed)))
     return fakes
+
+
+def latents(generator: nn.Module, count: int, random: torch.Generator) -> Tensor:
+    """(count, latent_dim) of N(0, I)."""
+    return torch.randn(count, generator.latent_dim, generator=random)  # type: ignore[call-overload, no-any-return]

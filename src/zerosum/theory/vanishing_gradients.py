@@ -10,7 +10,7 @@ from zerosum.gan.losses import AdversarialLoss, MaximumLikelihood, Minimax, NonS
 from zerosum.theory.density_ratio import fresh
 from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import TRUTH, panels, picture_of
-from zerosum.theory.trial import Trial, density_of
+from zerosum.theory.trial import Trial, density_of, latents
 
 VARIANTS = {"game": ""}
 COSTS: dict[str, AdversarialLoss] = {
@@ -32,7 +32,8 @@ MOMENTS = 40
 def slope(loss: AdversarialLoss, logits: Tensor) -> Tensor:
     """dJ_G / dlogit (N,), each logit in a batch of its own."""
     v = logits.detach().clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(sum(loss.generator(each[None]) for each in v), v)
+    costs = torch.stack([loss.generator(each[None]) for each in v])
+    (gradient,) = torch.autograd.grad(costs.sum(), v)
     return gradient
 
 
@@ -72,12 +73,12 @@ def examine(trials: Mapping[str, Trial]) -> Page:
     random = torch.Generator().manual_seed(trial.module.seed)
     batch, seen = trial.data.batch_size, []
     steps = trial.run.images // batch
-    z = torch.randn(1024, generator.latent_dim, generator=random, dtype=torch.float64)
+    z = latents(generator, 1024, random).double()
     for step in range(steps + 1):
         if step % (steps // MOMENTS) == 0:
             seen.append(measure(generator, discriminator, z))
         real, _ = density_of(trial).sample(batch, random)
-        fake = generator(torch.randn(batch, generator.latent_dim, generator=random).double()).detach()
+        fake = generator(latents(generator, batch, random).double()).detach()
         optimizer.zero_grad()
         cost = trial.module.loss.discriminator(discriminator(real.double()).logits, discriminator(fake).logits)
         cost.backward()
