@@ -19,11 +19,13 @@ from zerosum.gan.losses import NonSaturating
 from zerosum.gan.regularizers import R1
 from zerosum.models.mlp import Discriminator
 from zerosum.models.networks import Scores
+from zerosum.report import palette
 from zerosum.theory.density_ratio import fit_discriminator, optimal_discriminator
 from zerosum.theory.dirac_gan import Game, trajectory
 from zerosum.theory.fixed_players import train_generator
 from zerosum.theory.index import save_index
 from zerosum.theory.page import Page, Picture, Row, format_number, save_page
+from zerosum.theory.pictures import COLOURS
 from zerosum.theory.trial import play
 
 PRESETS = ROOT / "conf" / "experiment" / "theory"
@@ -85,6 +87,10 @@ def test_further_steps_of_g_meet_the_same_d_with_new_noise():
     assert moved[1] > 2 * moved[0] > 0
     first = [more.module.noise(0, 4), more.module.noise(0, 4, "further", 1)]
     assert not torch.equal(*first)
+
+
+def test_the_palette_is_that_of_every_chart():
+    assert COLOURS == palette.COLOURS
 
 
 def test_subjects_have_a_preset_and_a_file_each():

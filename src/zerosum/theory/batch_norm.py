@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.models.virtual_batch_norm import NORMS
-from zerosum.report.palette import COLOURS
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import panels, picture_of
+from zerosum.theory.pictures import COLOURS, panels, picture_of
 from zerosum.theory.trial import Trial, latents, play
 
 VARIANTS = {name: f"model.norm={name}" for name in NORMS}

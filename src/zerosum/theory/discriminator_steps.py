@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from zerosum.report.palette import COLOURS
 from zerosum.theory.modes import Moment, watch
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import TRUTH, draw_plane, panels, picture_of
+from zerosum.theory.pictures import COLOURS, TRUTH, draw_plane, panels, picture_of
 from zerosum.theory.trial import Trial, density_of
 
 VARIANTS = {f"k = {k}": f"game.critic_steps={k}" for k in (1, 2, 5, 20)}

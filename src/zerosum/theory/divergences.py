@@ -12,11 +12,10 @@ from torch.distributions import Normal
 from zerosum.data.mixtures import GaussianMixture
 from zerosum.data.points import KnownDensity
 from zerosum.gan.gan import GAN
-from zerosum.report.palette import COLOURS
 from zerosum.theory.maximum_likelihood import Fit, ascend, expectation_maximization, mean_log_likelihood
 from zerosum.theory.modes import found_modes
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import DATA, panels, picture_of
+from zerosum.theory.pictures import COLOURS, DATA, panels, picture_of
 from zerosum.theory.quadrature import midpoints
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 

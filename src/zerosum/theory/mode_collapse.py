@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from PIL import Image
 
-from zerosum.report.palette import COLOURS
 from zerosum.theory.modes import Moment, watch
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import draw_plane, panels, picture_of
+from zerosum.theory.pictures import COLOURS, draw_plane, panels, picture_of
 from zerosum.theory.trial import Trial, density_of
 
 TROUBLES = {

@@ -16,6 +16,8 @@ from zerosum.data.points import KnownDensity
 
 DATA, FAKE, DISCRIMINATOR, TRUTH = "#0072b2", "#d55e00", "#009e73", "#000000"
 """One colour for one thing on every page: p_data, p_G and samples, what D says, what the equations say"""
+COLOURS = (DATA, FAKE, DISCRIMINATOR, "#cc79a7", TRUTH, "#56b4e9", "#e69f00")
+"""Of several things of one kind: the palette of report/, which stands on a higher floor"""
 HEAT = "cividis"
 """Made for colour-blind readers (Nunez et al. 2018)"""
 
