@@ -21,7 +21,7 @@ from zerosum.models.mlp import Discriminator
 from zerosum.models.networks import Scores
 from zerosum.report import palette
 from zerosum.theory.density_ratio import fit_discriminator, optimal_discriminator
-from zerosum.theory.dirac_gan import Game, trajectory
+from zerosum.theory.dirac_game import Game, trajectory
 from zerosum.theory.fixed_players import train_generator
 from zerosum.theory.index import save_index
 from zerosum.theory.page import Page, Picture, Row, format_number, save_page

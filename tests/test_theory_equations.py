@@ -13,7 +13,7 @@ from zerosum.gan.fgan import DIVERGENCES, alpha_divergence
 from zerosum.gan.losses import cross_entropy
 from zerosum.gan.regularizers import R1, GradientPenalty
 from zerosum.models.mlp import Discriminator, Generator
-from zerosum.theory import dirac_gan, divergences, label_smoothing, vanishing_gradients
+from zerosum.theory import dirac_game, divergences, label_smoothing, vanishing_gradients
 from zerosum.theory.batch_norm import between_batch_variance
 from zerosum.theory.density_ratio import optimal_discriminator, ratio_of_logit
 from zerosum.theory.game_value import jensen_shannon, value_of_divergence, value_of_optimal
@@ -120,45 +120,45 @@ def test_the_gradient_in_gs_weights_is_that_of_the_chain_rule():
 
 
 class TestDiracGAN:
-    @pytest.mark.parametrize("name", dirac_gan.LOSSES)
+    @pytest.mark.parametrize("name", dirac_game.LOSSES)
     @pytest.mark.parametrize("alternating", [False, True])
     def test_eigenvalues_are_those_of_mescheder_et_al(self, name, alternating):
         """Lemmas 2.3 and 2.4 and theorem 4.1, to 1e-4: h = 0.2, gamma = 0, 0.3 and, of real eigenvalues, 5."""
-        a, b = dirac_gan.PULLS[name]
+        a, b = dirac_game.PULLS[name]
         for gamma in (0.0, 0.3, 5.0):
-            game = dirac_gan.Game(dirac_gan.LOSSES[name], [R1(gamma)] if gamma else [], 0.2, alternating)
+            game = dirac_game.Game(dirac_game.LOSSES[name], [R1(gamma)] if gamma else [], 0.2, alternating)
             matrix = [[-gamma, -a], [b, 0]]  # of the vector field at the solution, by hand
             eye, field = torch.eye(2, dtype=torch.float64), torch.tensor(matrix, dtype=torch.float64)
             first, second = eye.clone(), eye.clone()
             first[0] += 0.2 * field[0]  # D's step
             second[1] += 0.2 * field[1]  # G's step
             known = torch.linalg.eigvals(second @ first if alternating else eye + 0.2 * field)
-            found = torch.tensor(dirac_gan.eigenvalues(game))
-            formula = torch.tensor(dirac_gan.known_eigenvalues((a, b), gamma, 0.2, alternating))
+            found = torch.tensor(dirac_game.eigenvalues(game))
+            formula = torch.tensor(dirac_game.known_eigenvalues((a, b), gamma, 0.2, alternating))
             for values in (found, formula):
                 assert torch.allclose(sort(values), sort(known), atol=1e-4)
 
     def test_the_formulas_of_the_paper_at_its_own_numbers(self):
         """f'(0) = 1/2 of the losses without factors: 1 +- h f'(0) i, and lemma 2.4 with alpha = h f'(0)."""
         h, slope = 0.1, 0.5
-        found = dirac_gan.known_eigenvalues((slope, slope), 0.0, h, False)
+        found = dirac_game.known_eigenvalues((slope, slope), 0.0, h, False)
         assert found == pytest.approx([1 + h * slope * 1j, 1 - h * slope * 1j])
         centre = 1 - (h * slope) ** 2 / 2
         root = cmath.sqrt(centre**2 - 1)
-        assert dirac_gan.known_eigenvalues((slope, slope), 0.0, h, True) == pytest.approx(
+        assert dirac_game.known_eigenvalues((slope, slope), 0.0, h, True) == pytest.approx(
             [centre + root, centre - root]
         )
 
     def test_instance_noise_is_a_friction_of_a_quarter_of_its_variance(self):
-        noise = dirac_gan.normal_quantiles(0.8)
-        game = dirac_gan.Game(dirac_gan.LOSSES["nonsat"], [], 0.1, False, noise)
-        found = dirac_gan.eigenvalues(game)
-        assert found == pytest.approx(dirac_gan.known_eigenvalues((0.25, 0.25), 0.16, 0.1, False), abs=1e-4)
+        noise = dirac_game.normal_quantiles(0.8)
+        game = dirac_game.Game(dirac_game.LOSSES["nonsat"], [], 0.1, False, noise)
+        found = dirac_game.eigenvalues(game)
+        assert found == pytest.approx(dirac_game.known_eigenvalues((0.25, 0.25), 0.16, 0.1, False), abs=1e-4)
 
     def test_simultaneous_steps_leave_alternating_ones_circle_r1_arrives_and_wgan_gp_cycles(self):
         def radii(terms, alternating):
-            game = dirac_gan.Game(dirac_gan.LOSSES["wasserstein"], terms, 0.3, alternating)
-            return dirac_gan.trajectory(game, 120).norm(dim=1)
+            game = dirac_game.Game(dirac_game.LOSSES["wasserstein"], terms, 0.3, alternating)
+            return dirac_game.trajectory(game, 120).norm(dim=1)
 
         assert float(radii([], False)[-1]) > 100
         circle = radii([], True)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from zerosum.gan.losses import NonSaturating, Wasserstein
 from zerosum.gan.regularizers import DRAGAN, R1, R2, Clip, Drift, GradientPenalty, LeCam
-from zerosum.theory.dirac_gan import LOSSES, NOISE, Game, Terms, normal_quantiles, trajectory
+from zerosum.theory.dirac_game import LOSSES, NOISE, Game, Terms, normal_quantiles, trajectory
 from zerosum.theory.page import Picture
 from zerosum.theory.pictures import DATA, FAKE, TRUTH, panels, picture_of
 

@@ -13,6 +13,8 @@ from zerosum.gan.gan import GAN
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
 SAMPLES = 2_000
+BATCH = 100
+"""Samples that D sees together, a multiple of every pack"""
 FEWEST = 20
 """Samples that a mode must get to count as found: a hundredth of them, where an eighth would be its due"""
 
@@ -47,8 +49,8 @@ def value(gan: GAN, real: Tensor, fake: Tensor) -> float:
 
 
 def score(gan: GAN, points: Tensor) -> Tensor:
-    """D's logits, of packs if it sees packs."""
-    return gan.score(points[: len(points) // gan.game.pack * gan.game.pack], None).logits
+    """D's logits, of packs if it sees packs; in batches, as minibatch discrimination compares all pairs of a batch."""
+    return torch.cat([gan.score(part, None).logits for part in points.split(BATCH)])
 
 
 def watch(trial: Trial, moments: int) -> list[Moment]:
