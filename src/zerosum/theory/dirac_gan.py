@@ -1,4 +1,4 @@
-"""The Dirac-GAN: eigenvalues against closed forms, the paths of every loss and regularizer, and a run beside its path."""
+"""The Dirac-GAN: eigenvalues against closed forms, paths of every loss and regularizer, and a run beside its path."""
 
 from collections.abc import Mapping
 

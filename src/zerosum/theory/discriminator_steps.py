@@ -39,9 +39,9 @@ def late_value(moments: list[Moment]) -> float:
 def pictures_of(seen: Mapping[str, list[Moment]], trials: Mapping[str, Trial]) -> list[Picture]:
     """Curves against images and seconds, and the last samples of each game."""
     figure, axes = panels(2, 2, 4.4, 2.6)
-    draw_curves(axes[:2], seen, "images", "real images seen")
+    draw_curves(axes[:2], seen, "images", "thousands of real images seen", unit=1000)
     draw_curves(axes[2:], seen, "seconds", "seconds of training")
-    axes[0].legend(fontsize=8, loc="lower right")
+    axes[0].legend(fontsize=8, loc="upper left")
     samples, panes = panels(1, len(seen), 2.8, 3.0)
     for each, (name, moments) in zip(panes, seen.items(), strict=True):
         draw_plane(each, density_of(trials[name]), moments[-1].fakes, reach=2.6)
@@ -52,13 +52,13 @@ def pictures_of(seen: Mapping[str, list[Moment]], trials: Mapping[str, Trial]) -
     ]
 
 
-def draw_curves(axes: list[Axes], seen: Mapping[str, list[Moment]], x: str, label: str) -> None:
+def draw_curves(axes: list[Axes], seen: Mapping[str, list[Moment]], x: str, label: str, unit: int = 1) -> None:
     """Modes and V of each game."""
     for colour, (name, moments) in zip(COLOURS, seen.items(), strict=False):
-        places = [getattr(moment, x) for moment in moments]
+        places = [getattr(moment, x) / unit for moment in moments]
         axes[0].plot(places, [moment.modes for moment in moments], color=colour, label=name)
         axes[1].plot(places, [moment.value for moment in moments], color=colour, linewidth=1)
-    axes[0].set(xlabel=label, ylabel="modes found", ylim=(-0.2, 8.4))
+    axes[0].set(xlabel=label, ylabel="modes found", ylim=(-0.2, 11))
     axes[1].axhline(-2 * math.log(2), color=TRUTH, linestyle="--", linewidth=1)
     axes[1].text(
         0.99, -2 * math.log(2) - 0.05, "-2 log 2", transform=axes[1].get_yaxis_transform(), ha="right", va="top"

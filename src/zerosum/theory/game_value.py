@@ -118,13 +118,13 @@ def pictures_of(seen: list[Moment]) -> list[Picture]:
 
 def draw_values(axes: Axes, seen: list[Moment]) -> None:
     """V(G, D), V(G, D*) and the divergence's value on one axis."""
-    images = [moment.images for moment in seen]
+    images = [moment.images / 1000 for moment in seen]
     axes.plot(images, [moment.value for moment in seen], color=DISCRIMINATOR, label="V(G, D), D as trained")
     axes.plot(images, [moment.optimal for moment in seen], color=DATA, linewidth=4, alpha=0.5, label="V(G, D*)")
     line = [value_of_divergence(moment.divergence) for moment in seen]
     axes.plot(images, line, color=TRUTH, linestyle="--", linewidth=1, label="-2 log 2 + 2 JSD")
     axes.axhline(-LOG4, color=FAKE, linewidth=1, linestyle=":", label="-2 log 2, the solution")
-    axes.set(xlabel="real images seen", ylabel="value in nats", ylim=(-1.7, 0.05))
+    axes.set(xlabel="thousands of real images seen", ylabel="value in nats", ylim=(-1.7, 0.05))
     axes.legend()
 
 
@@ -136,7 +136,7 @@ def draw_moment(seen: list[Moment], index: int) -> Figure:
     above.set(ylim=(0, 1.2), xlim=(-4, 4), ylabel="density", title=f"after {moment.images:,} images")
     above.legend(loc="upper right")
     draw_values(below, seen[: index + 1])
-    below.set(xlim=(0, seen[-1].images))
+    below.set(xlim=(0, seen[-1].images / 1000))
     return figure
 
 

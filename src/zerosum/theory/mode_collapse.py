@@ -81,9 +81,9 @@ def draw_modes(axes: Axes, trouble: str, seen: Mapping[str, list[Moment]]) -> No
     """Modes found over training with each remedy."""
     for colour, remedy in zip(COLOURS, REMEDIES, strict=False):
         moments = seen[f"{trouble}, {remedy}"]
-        places = [moment.images for moment in moments]
+        places = [moment.images / 1000 for moment in moments]
         axes.plot(places, [moment.modes for moment in moments], color=colour, label=remedy, linewidth=1.4)
-    axes.set(title=trouble, xlabel="real images seen", ylabel="modes found", ylim=(-0.3, 11))
+    axes.set(title=trouble, xlabel="thousands of real images seen", ylabel="modes found", ylim=(-0.3, 11))
     axes.set_yticks(range(0, 9, 2))
 
 
