@@ -105,6 +105,18 @@ def test_every_preset_builds_as_a_run_and_says_the_command_that_runs_it(composed
     assert build(validate(composed(f"experiment=theory/{name}", "trainer=cpu"))).run.images > 0
 
 
+def test_docs_have_a_page_of_each_subject_with_small_pictures():
+    folder = ROOT / "docs" / "theory"
+    index = (folder / "index.md").read_text()
+    for name in SUBJECTS:
+        assert f"]({name}.md)" in index
+        page = (folder / f"{name}.md").read_text()
+        assert "| quantity | measured | analytic |" in page and f"    python theory.py {name}\n" in page
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert max(size for name, size in sizes.items() if name.endswith(".png")) < 200_000
+    assert max(sizes.values()) < 600_000
+
+
 QUICK = {
     "density_ratio": ["run.images=1024", "model.width=8"],
     "game_value": ["run.images=1024", "model.width=8", "game.critic_steps=1", "training.batch_size=16"],

@@ -11,9 +11,9 @@ from zerosum.theory.pictures import COLOURS, panels, picture_of
 from zerosum.theory.trial import Trial, latents, play
 
 VARIANTS = {name: f"model.norm={name}" for name in NORMS}
-SIZES = (2, 4, 8, 16, 32)
+SIZES = (2, 4, 8, 32)
 """Of the batches that a sample finds itself in"""
-WATCHED, BATCHES = 10, 20
+WATCHED, BATCHES = 8, 16
 """Latents whose images are watched, and in how many batches each"""
 
 

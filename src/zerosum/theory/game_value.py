@@ -13,7 +13,7 @@ from torch.nn.functional import logsigmoid
 from zerosum.gan.gan import GAN
 from zerosum.theory.page import Page, Picture, Row
 from zerosum.theory.pictures import DATA, DISCRIMINATOR, FAKE, TRUTH, draw_line_density, panels, picture_of
-from zerosum.theory.quadrature import density_of_fakes, expectation, integral, midpoints, on_line
+from zerosum.theory.quadrature import FARTHEST_Z, density_of_fakes, expectation, integral, midpoints, on_line
 from zerosum.theory.trial import Trial, density_of, play
 
 VARIANTS = {"game": ""}
@@ -72,8 +72,9 @@ def value_of_divergence(divergence: float) -> float:
 def measure(trial: Trial, gan: GAN, count: int = 16_000) -> Moment:
     """The three values now, of the G and D of the last step."""
     data = density_of(trial)
-    points = midpoints(data.reach + 1, count)
     generator, discriminator = on_line(gan.generator), on_line(gan.discriminator)
+    farthest = float(generator(midpoints(FARTHEST_Z, 2000)).abs().max())
+    points = midpoints(1.01 * max(data.reach, farthest), count)  # mass of p_G beyond them would be lost
     real = data.log_prob(points[:, None]).exp()
     fake = density_of_fakes(generator, points)
     now = value(logsigmoid(discriminator(points)), lambda z: logsigmoid(-discriminator(generator(z))), real, points)
