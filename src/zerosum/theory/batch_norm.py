@@ -15,6 +15,8 @@ SIZES = (2, 4, 8, 32)
 """Of the batches that a sample finds itself in"""
 WATCHED, BATCHES = 8, 16
 """Latents whose images are watched, and in how many batches each"""
+MAGNIFIED = 5
+"""Changes in the picture"""
 
 
 def images_of(generator: nn.Module, size: int, batches: int = BATCHES) -> Tensor:
@@ -90,28 +92,29 @@ def norms_at_start(discriminator: nn.Module) -> int:
 def picture_of_shares(shares: Mapping[str, Mapping[int, float]]) -> Picture:
     """The share of the variance against the size of the batch."""
     figure, (axes,) = panels(1, 1, 7, 3.6)
-    for colour, marker, (name, values) in zip(COLOURS, "os^D", shares.items(), strict=False):
-        axes.plot(
-            list(values), [max(value, 1e-15) for value in values.values()], color=colour, marker=marker, label=name
-        )
-    axes.set(xscale="log", yscale="log", xlabel="samples in a batch", ylim=(1e-16, 10))
-    axes.set(ylabel="share of an image's variance\nthat its batch makes")
+    for colour, marker, size, (name, values) in zip(COLOURS, "os^D", (7, 11, 8, 5), shares.items(), strict=False):
+        axes.plot(list(values), list(values.values()), color=colour, marker=marker, markersize=size, label=name)
+    axes.set(xscale="log", xlabel="samples in a batch", ylabel="share of an image's variance\nthat its batch makes")
     axes.set_xticks(SIZES, [str(size) for size in SIZES])
     axes.set_xticks([], minor=True)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=9)
     return Picture("batch_norm", "How much an image depends on the others of its batch.", [picture_of(figure)])
 
 
 def picture_of_batches(generators: Mapping[str, nn.Module], shown: int = 8, size: int = 4) -> Picture:
-    """The same four latents in eight batches of four, for each norm; a row is one z."""
-    figure, axes = panels(1, len(generators), 3.2, 2.1)
-    for each, (name, generator) in zip(axes, generators.items(), strict=True):
+    """The same four latents in eight batches of four, for each norm, and what differs between the batches."""
+    figure, axes = panels(2, len(generators), 3.2, 2.0)
+    for index, (name, generator) in enumerate(generators.items()):
         images = images_of(generator, size, shown)[:4, :, 0]  # (z, batches, H, W)
-        sheet = images.permute(0, 2, 1, 3).flatten(0, 1).flatten(1)  # rows of z, columns of batches
-        each.imshow(sheet, cmap="gray", vmin=-1, vmax=1)
-        each.set(xticks=[], yticks=[], xlabel="eight batches of 4", ylabel="four z")
-        each.set_title(f"norm={name}", fontsize=10)
-    return Picture("batch_norm_images", "Each row is one z, each column another batch around it.", [picture_of(figure)])
+        changes = MAGNIFIED * (images - images.mean(1, keepdim=True))
+        for each, shades in ((axes[index], images), (axes[index + len(generators)], changes)):
+            sheet = shades.permute(0, 2, 1, 3).flatten(0, 1).flatten(1)  # rows of z, columns of batches
+            each.imshow(sheet, cmap="gray", vmin=-1, vmax=1)
+            each.set(xticks=[], yticks=[], xlabel="eight batches of 4", ylabel="four z")
+        axes[index].set_title(f"norm={name}", fontsize=10)
+        axes[index + len(generators)].set_title(f"change from batch to batch, times {MAGNIFIED}", fontsize=9)
+    caption = "Each row is one z, each column another batch around it; below, the difference from the row's mean."
+    return Picture("batch_norm_images", caption, [picture_of(figure)])
 
 
 TITLE = "Why batch norm needs care"
@@ -123,9 +126,10 @@ and `model.norm=virtual` are these.
 """
 LOOK = """
 With the statistics of training, one z becomes another image in every batch, the more so the smaller the batch is; in
-the rows of the second picture the left panel changes from column to column. The tutorial's figure shows the same as a
-tint that samples of a batch share. Reference and virtual batch norm make an image of its z alone. So do running
-statistics, by which this framework samples; but then G is sampled by other statistics than it was trained by.
+the rows of the second picture the lower left panel has a pattern, and the others are gray: nothing changes. The
+tutorial's figure shows the same as a tint that samples of a batch share. Reference and virtual batch norm make an
+image of its z alone. So do running statistics, by which this framework samples; but then G is sampled by other
+statistics than it was trained by.
 
 G has no batch norm behind its last layer and D none behind its first, where it would hide the mean and the scale of
 the images.
