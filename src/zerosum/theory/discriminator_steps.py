@@ -74,6 +74,7 @@ images, so G takes $1/k$ as many steps.
 """
 LOOK = """
 Above against images, below against seconds: a larger k costs less time per image, as fewer of them pass through G,
-and gives G fewer steps. Compare where each curve reaches eight modes, and how far V(G, D) stays above -2 log 2: with
-a large k D is nearer to its optimum and V shows more of the divergence that is left.
+and gives G fewer steps; seconds are those of this machine. A mode counts as found with a hundredth of the samples.
+Compare where each curve reaches eight modes, and how far V(G, D) stays above -2 log 2: with a large k D is nearer to
+its optimum and V shows more of the divergence that is left.
 """

@@ -55,7 +55,8 @@ def draw_plane(
     else:
         ticks = torch.linspace(-reach, reach, 160)
         density = data.log_prob(torch.cartesian_prod(ticks, ticks)).exp().view(160, 160).T
-        axes.contour(ticks, ticks, density, levels=3, colors=colour, linewidths=0.8, zorder=2)
+        levels = [share * float(density.max()) for share in (0.1, 0.4, 0.8)]
+        axes.contour(ticks, ticks, density, levels=levels, colors=colour, linewidths=0.8, zorder=2)
     if samples is not None:
         axes.plot(*samples.T, ".", color=FAKE, markersize=2.5, alpha=0.6, zorder=3)
     axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))

@@ -134,7 +134,7 @@ def picture_of_costs(seen: list[Moment]) -> Picture:
     )
     right.set_title("All weights of G, while D is trained alone")
     left.legend()
-    right.legend(loc="center")
+    right.legend(loc="lower right")
     caption = "The slope of three costs of G, and the gradient that reaches its weights while D gets ahead."
     return Picture("vanishing_gradients", caption, [picture_of(figure)])
 
