@@ -163,8 +163,9 @@ def test_a_page_has_its_numbers_pictures_and_command(tmp_path):
     assert "| one | 0.1235 | 0 |" in text and "| two | 3 |  |" in text
     assert "](still.png)" in text and "](film.gif)" in text and "    python theory.py subject\n" in text
     assert Image.open(tmp_path / "still.png").size == (40, 30) and Image.open(tmp_path / "film.gif").n_frames == 3
-    save_index({"subject": ("a meaning", page.rows[0])}, tmp_path)
-    assert "| [A meaning](subject.md) | one | 0.1235 | 0 |" in (tmp_path / "index.md").read_text()
+    save_index({"subject": "a meaning", "other": "has no page"}, tmp_path)
+    index = (tmp_path / "index.md").read_text()
+    assert "| [A meaning](subject.md) | one | 0.1235 | 0 |" in index and "has no page" not in index
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from zerosum.experiment.compose import compose
 from zerosum.experiment.early_checks import check_first, check_light_parts
 
 if TYPE_CHECKING:
-    from zerosum.theory.page import Page, Row
+    from zerosum.theory.page import Page
 
 SUBJECTS = {
     "density_ratio": "D is a density ratio, of every f-divergence",
@@ -49,24 +49,22 @@ def run(arguments: Sequence[str] | None = None) -> None:
         print("\npython theory.py <subject> measures one, python theory.py all each of them.")
     for name in names:
         check(name, options.options)
-    work = partial(write, options=options.options, folder=options.folder)
-    rows = {}
-    for name, row in zip(names, work_through(work, names, options.jobs), strict=True):
+    for name in work_through(partial(write, options=options.options, folder=options.folder), names, options.jobs):
         print(options.folder / f"{name}.md", flush=True)
-        rows[name] = row
-    if options.subject == "all":
+    if names:
         from zerosum.theory.index import save_index
 
-        save_index({name: (SUBJECTS[name], row) for name, row in rows.items()}, options.folder)
+        save_index(SUBJECTS, options.folder)
 
 
-def work_through(work: Callable[[str], "Row"], names: Sequence[str], jobs: int) -> Iterable["Row"]:
-    """The result of each name in order, by so many processes, or by this one; each process has one thread."""
+def work_through(work: Callable[[str], str], names: Sequence[str], jobs: int) -> Iterable[str]:
+    """Work on each name, in so many processes of one thread, or in this one; the names in order, as they are done."""
     if jobs == 1 or len(names) == 1:
-        return map(work, names)
+        yield from map(work, names)
+        return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        return list(pool.map(work, names))
+        yield from pool.map(work, names)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -96,16 +94,15 @@ def check(name: str, options: Sequence[str]) -> None:
     check_first(compose(f"experiment=theory/{name}", *options))
 
 
-def write(name: str, options: Sequence[str], folder: Path) -> "Row":
-    """Play the games of a subject, measure, write its page, and return its first number."""
+def write(name: str, options: Sequence[str], folder: Path) -> str:
+    """Play the games of a subject, measure, and write its page; returns the name."""
     from zerosum.theory.page import save_page
     from zerosum.training.process import prepare_process, silence_libraries
 
     silence_libraries()
     prepare_process()
-    page = examine(name, options)
-    save_page(page, name, " ".join(["python theory.py", name, *options]), folder)
-    return page.rows[0]
+    save_page(examine(name, options), name, " ".join(["python theory.py", name, *options]), folder)
+    return name
 
 
 def examine(name: str, options: Sequence[str] = ()) -> "Page":

@@ -1,9 +1,9 @@
 """The first page of the theory lab."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from zerosum.files import save_whole
-from zerosum.theory.page import Row, format_number
 
 HEADER = """# The theory lab
 
@@ -20,12 +20,17 @@ them by `src/zerosum/theory/<subject>.py`, where each equation is one function.
 """
 
 
-def save_index(subjects: dict[str, tuple[str, Row]], folder: Path) -> None:
-    """Write index.md: the meaning of each subject, and its first number."""
+def save_index(subjects: Mapping[str, str], folder: Path) -> None:
+    """Write index.md: the meaning of each subject that has a page in the folder, and the first number of the page."""
     lines = ["| subject | measured | | analytic |", "|---|---|---:|---:|"]
-    for name, (meaning, row) in subjects.items():
-        analytic = "" if row.analytic is None else format_number(row.analytic)
-        link = f"[{meaning[0].upper()}{meaning[1:]}]({name}.md)"
-        lines.append(f"| {link} | {row.quantity} | {format_number(row.measured)} | {analytic} |")
+    for name, meaning in subjects.items():
+        if (folder / f"{name}.md").exists():
+            link = f"[{meaning[0].upper()}{meaning[1:]}]({name}.md)"
+            lines.append(f"| {link} {first_row((folder / f'{name}.md').read_text(encoding='utf-8'))}")
     text = "\n".join([HEADER, *lines, ""])
     save_whole(folder / "index.md", lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def first_row(page: str) -> str:
+    """The first row of a page's table."""
+    return [line for line in page.splitlines() if line.startswith("|")][2]
