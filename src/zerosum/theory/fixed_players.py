@@ -13,7 +13,7 @@ from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Critic
 from zerosum.theory.density_ratio import fit_discriminator, fresh, optimal_discriminator
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import TRUTH, draw_heat, draw_plane, panels, picture_of
+from zerosum.theory.pictures import FAKE, TRUTH, draw_heat, draw_plane, panels, picture_of
 from zerosum.theory.trial import Trial, density_of, fakes_of, latents
 
 VARIANTS = {"game": ""}
@@ -45,6 +45,7 @@ def train_generator(
     optimizer = torch.optim.Adam(generator.parameters(), lr=lr, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     random = torch.Generator().manual_seed(0)
+    moments = {round(steps * (index / MOMENTS) ** 2) for index in range(1, MOMENTS + 1)}  # most happens early
     seen = [Moment(0, fakes_of(generator, 1024))]
     for step in range(1, steps + 1):
         fake = generator(latents(generator, batch, random))
@@ -52,7 +53,7 @@ def train_generator(
         loss.generator(discriminator(fake).logits).backward()
         optimizer.step()
         schedule.step()
-        if step % max(1, steps // MOMENTS) == 0:
+        if step in moments:
             seen.append(Moment(step, fakes_of(generator, 1024)))
     return seen
 
@@ -94,14 +95,15 @@ def rows_of(
 
 
 def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -> Image.Image:
-    """D as a heat map, the data as contours, G's samples on top and argmax D as a cross."""
+    """D as a heat map, the data as contours, G's samples on top and argmax D in a ring."""
     figure, (axes,) = panels(1, 1, 5.2, 4.4)
     reach = 2.6
     heat = draw_heat(axes, lambda points: discriminator(points).logits.sigmoid(), reach)
     figure.colorbar(heat, ax=axes, label="D(x), frozen")
     draw_plane(axes, density_of(trial), moment.fakes, reach, "white")
-    axes.plot(*best, "x", color=TRUTH, markersize=12, markeredgewidth=2.5, linestyle="none", label="argmax D", zorder=4)
-    axes.plot([], [], ".", color="#d55e00", label="samples of G")
+    ring = {"color": TRUTH, "markersize": 16, "markeredgewidth": 2, "fillstyle": "none", "linestyle": "none"}
+    axes.plot(*best, "o", **ring, label="argmax D", zorder=4)
+    axes.plot([], [], ".", color=FAKE, label="samples of G")
     axes.legend(loc="upper right", fontsize=8)
     axes.set(title=f"G after {moment.steps:,} steps against a D that does not answer", xlabel="$x_1$", ylabel="$x_2$")
     axes.title.set_fontsize(10)
@@ -127,7 +129,7 @@ The best answer of G to a D that does not move is a delta: the same point for ev
 """
 LOOK = """
 D was trained against samples of N(0, I), so it is a good judge of this plane. Then it was frozen, and G was trained
-against it until nothing moved. All of G's samples run uphill and end at one point: the cross is D's greatest value on
-a fine mesh. Nothing in the cost of G asks for variety; in a game only D's answers do. What happens if D answers too
-late is [mode collapse](mode_collapse.md).
+against it until nothing moved. All of G's samples run uphill and end at one point: the ring is around D's greatest
+value on a fine mesh. Nothing in the cost of G asks for variety; in a game only D's answers do. What happens if D
+answers too late is [mode collapse](mode_collapse.md).
 """

@@ -126,7 +126,8 @@ of side $\epsilon$ that hold a sample.
 """
 LOOK = """
 The data fill the squares of the outlined board. With one-dimensional z, G has to draw them with one line, which gets
-longer and more winding as training goes on, and stays a line. From two dimensions on it fills areas; more dimensions
-than x has do no harm. Thin bridges between the squares stay in every panel: a continuous G of a connected z cannot
-tear its samples apart.
+longer and more winding as training goes on, and stays a line. From two dimensions on it fills areas; where p_G is
+thin, boxes stay empty for want of samples, so the measured number falls short of 2. More dimensions than x has are
+not needed: compare the distances in the table. Thin bridges between the squares stay in every panel: a continuous G
+of a connected z cannot tear its samples apart.
 """

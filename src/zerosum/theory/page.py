@@ -38,6 +38,8 @@ class Page(NamedTuple):
     pictures: list[Picture]
 
 
+RARE_TOO = Image.Quantize.MAXCOVERAGE
+"""Keeps colours of few pixels, such as those of samples on a heat map"""
 NOTE = "*Every number on this page was measured by the command below; `analytic` is what the equations say.*"
 
 
@@ -54,10 +56,10 @@ def save_page(page: Page, name: str, command: str, folder: Path) -> Path:
 def save_picture(picture: Picture, folder: Path) -> None:
     """A PNG, or a GIF of several frames; few colours and no dither make small files, which a repository can hold."""
     if len(picture.frames) > 1:
-        frames = [frame.quantize(48, dither=Image.Dither.NONE).convert("RGB") for frame in picture.frames]
+        frames = [frame.quantize(48, RARE_TOO, dither=Image.Dither.NONE).convert("RGB") for frame in picture.frames]
         save_film(frames, folder / file_name(picture), width=1000, colours=48)
         return
-    drawn = picture.frames[0].quantize(200, dither=Image.Dither.NONE)
+    drawn = picture.frames[0].quantize(200, RARE_TOO, dither=Image.Dither.NONE)
     save_whole(folder / file_name(picture), lambda partial: drawn.save(partial, "PNG", optimize=True))
 
 
