@@ -1,7 +1,7 @@
 """Fixed G, fixed D: the best D against a frozen G is a density ratio, the best G against a frozen D is one point."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -101,7 +101,13 @@ def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -
     heat = draw_heat(axes, lambda points: discriminator(points).logits.sigmoid(), reach)
     figure.colorbar(heat, ax=axes, label="D(x), frozen")
     draw_plane(axes, density_of(trial), moment.fakes, reach, "white")
-    ring = {"color": TRUTH, "markersize": 16, "markeredgewidth": 2, "fillstyle": "none", "linestyle": "none"}
+    ring: dict[str, Any] = {
+        "color": TRUTH,
+        "markersize": 16,
+        "markeredgewidth": 2,
+        "fillstyle": "none",
+        "linestyle": "none",
+    }
     axes.plot(*best, "o", **ring, label="argmax D", zorder=4)
     axes.plot([], [], ".", color=FAKE, label="samples of G")
     axes.legend(loc="upper right", fontsize=8)
