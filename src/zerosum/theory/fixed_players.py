@@ -108,7 +108,7 @@ def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -
         "fillstyle": "none",
         "linestyle": "none",
     }
-    axes.plot(*best, "o", **ring, label="argmax D", zorder=4)
+    axes.plot(*best, "o", linestyle="none", **ring, label="argmax D", zorder=4)
     axes.plot([], [], ".", color=FAKE, label="samples of G")
     axes.legend(loc="upper right", fontsize=8)
     axes.set(title=f"G after {moment.steps:,} steps against a D that does not answer", xlabel="$x_1$", ylabel="$x_2$")
