@@ -123,5 +123,6 @@ LOOK = """
 In the film the first game puts its samples on few modes, D learns to reject them, and G moves on to others: D chases
 it around the ring for ever. The curves count the modes that have at least a hundredth of the samples. Each remedy
 plays the same game, with the same number of steps of G for each of D's; what differs is what D sees (batches, packs),
-what holds it back (R1 and R2), or how far G looks ahead (unrolling).
+what holds it back (R1 and R2), or how far G looks ahead (unrolling). What shows D how alike samples are, and looking
+ahead, bring the modes back. R1 and R2 alone do not: they hold D back, and here D is the one that is late.
 """
