@@ -134,7 +134,9 @@ QUICK = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_every_subject_measures_and_draws(name, tmp_path):
+def test_every_subject_measures_and_draws(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("zerosum.theory.dirac_pictures.STEPS", 50)
+    monkeypatch.setattr("zerosum.theory.dirac_gan.LONG", 60)
     page = examine(name, QUICK[name])
     assert page.rows and all(isinstance(row.measured, int | float) for row in page.rows)
     text = save_page(page, name, "python theory.py", tmp_path).read_text()
