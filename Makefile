@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install train test slow lint types check clean
+.PHONY: help install train theory test slow lint types check clean
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
 
@@ -14,6 +14,9 @@ install: .venv/installed  ## make .venv and install zerosum into it
 
 train: install  ## train a DCGAN on handwritten digits (no download, 5 minutes on 2 CPU cores); options by ARGS='seed=1'
 	$(BIN)/python train.py experiment=digits $(ARGS)
+
+theory: install  ## measure what the equations say and write docs/theory (minutes on 2 CPU cores)
+	$(BIN)/python theory.py all --jobs 2 --folder docs/theory
 
 test: install  ## the fast test suite
 	$(BIN)/python -m pytest -n 2

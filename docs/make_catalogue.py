@@ -26,8 +26,13 @@ def summary(path: Path) -> str:
 def catalogue() -> str:
     """The whole page."""
     sections = [HEADER]
-    for group in sorted(folder for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "hydra"):
-        rows = [f"| `{group.name}={path.stem}` | {summary(path)} |" for path in sorted(group.glob("*.yaml"))]
+    conf = ROOT / "conf"
+    for group in sorted(folder for folder in conf.iterdir() if folder.is_dir() and folder.name != "hydra"):
+        paths = sorted(group.glob("*.yaml"))
+        if group.name == "experiment":
+            paths += sorted(group.glob("theory/*.yaml"))
+        names = [path.relative_to(group).with_suffix("").as_posix() for path in paths]
+        rows = [f"| `{group.name}={name}` | {summary(path)} |" for name, path in zip(names, paths, strict=True)]
         sections.append("\n".join([f"## {group.name}", "", "| option | what it is |", "|---|---|", *rows, ""]))
     return "\n".join(sections)
 

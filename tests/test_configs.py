@@ -22,8 +22,8 @@ NEEDS = {
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,
     ("optimizer", "adam_single"): FAMILY,
+    ("model", "dirac"): ["dataset=gaussian_1d"],
 }
-POINTS = {"ring", "grid"}
 
 
 def options() -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ def test_every_training_command_composes_and_builds(composed, text):
 
 
 def test_there_are_commands_for_all_verbs():
-    assert {verb for verb, _ in COMMANDS} == {"train", "sample", "evaluate", "compare", "report"}
+    assert {verb for verb, _ in COMMANDS} == {"train", "sample", "evaluate", "compare", "report", "theory"}
     assert len(COMMANDS) >= 9
 
 
@@ -45,7 +45,7 @@ def test_the_makefile_has_the_two_targets():
 
 
 def test_every_file_that_is_linked_is_there():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 

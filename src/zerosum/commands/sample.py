@@ -98,7 +98,8 @@ def sample(
         save_images(samples, seeds, asked.labels, folder)
     else:
         rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
-        save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"x1,x2\n{rows}\n", encoding="utf-8"))
+        header = ",".join(f"x{column + 1}" for column in range(samples.shape[1]))
+        save_whole(folder / "samples.csv", lambda partial: partial.write_text(f"{header}\n{rows}\n", encoding="utf-8"))
     shown = MOST_DRAWN - MOST_DRAWN % (columns or 1)
     picture = dataset.draw(samples[:shown], columns if columns != 1 else None)
     if columns is not None and columns > 1 and samples.dim() == 4:

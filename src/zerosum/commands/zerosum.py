@@ -9,6 +9,7 @@ VERBS = {
     "sample": "images from a trained model: zerosum sample run=outputs/<run> count=64",
     "compare": "runs and sweeps side by side: zerosum compare outputs/<run> outputs/<sweep>",
     "report": "one page of a run or a sweep, written again: zerosum report outputs/<run>",
+    "theory": "what the equations say, measured where the truth is known: zerosum theory density_ratio",
     "dashboard": "panels of runs in a W&B project: zerosum dashboard entity/project",
 }
 

@@ -1,7 +1,7 @@
 """The contract of every dataset.
 
 A dataset has a `sample_shape` and gives a stream of batches for training. Images are uint8 arrays (`ImageDataset`),
-points in the plane are sampled from a known density (`GaussianMixture`).
+points on the line or in the plane are sampled from a known density (`KnownDensity`).
 """
 
 from typing import NamedTuple, Protocol
@@ -15,7 +15,7 @@ class Batch(NamedTuple):
     """Real images (or points) and their condition."""
 
     images: Tensor
-    """(B, C, H, W) in [-1, 1], or points (B, 2)"""
+    """(B, C, H, W) in [-1, 1], or points (B, 1) or (B, 2)"""
     condition: Tensor | None
     """(B,) int64 labels, or (B, A) float32 attributes; None for data without either"""
 
@@ -24,7 +24,7 @@ class DataShape(NamedTuple):
     """The part of a dataset that a model is built from, saved with each run."""
 
     sample_shape: tuple[int, ...]
-    """(C, H, W) of images, (2,) of points"""
+    """(C, H, W) of images, (1,) or (2,) of points"""
     num_classes: int | None = None
     """None for data without labels"""
     num_attributes: int | None = None
@@ -43,7 +43,7 @@ class Dataset(Protocol):
     """What training and the callbacks need from any dataset; nothing is read before `prepare`."""
 
     sample_shape: tuple[int, ...]
-    """(C, H, W) of images, (2,) of points"""
+    """(C, H, W) of images, (1,) or (2,) of points"""
     num_classes: int | None
     """None for data without labels"""
     samples_to_draw: int

@@ -1,57 +1,52 @@
-"""Gaussian mixtures in the plane: endless data with an exactly known density."""
+"""Gaussian mixtures on the line and in the plane: endless data with an exactly known density and known modes."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from zerosum.data.dataset import Batch
+from zerosum.data.points import KnownDensity
 from zerosum.errors import UserError
-from zerosum.randomness import generator
 
 MOST_MODES = 10_000
 """Drawing the density takes memory for each mode."""
 
 
-class GaussianMixture:
-    """Equally likely isotropic Gaussians of standard deviation `sigma` around `means` (K, 2); the label is the mode."""
+class GaussianMixture(KnownDensity):
+    """Equally likely isotropic Gaussians of deviation `sigma` around `means` (K, 1 or 2); the label is the mode.
 
-    sample_shape: tuple[int, ...] = (2,)
-    samples_to_draw = 1024
+    Each is a mode of its own, so that modes can be counted.
+    """
 
     def __init__(self, means: Tensor, sigma: float) -> None:
         if not 0 < sigma < math.inf:
             raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
         self.means = means
         self.sigma = sigma
+        self.sample_shape = tuple(means.shape[1:])
         self.num_classes: int | None = len(means)
 
     @property
-    def name(self) -> str:
-        """The name that metric cards carry."""
-        return type(self).__name__
+    def reach(self) -> float:
+        """Six sigma beyond the outermost mode."""
+        return float(self.means.abs().max() + 6 * self.sigma)
 
     def describe(self) -> dict[str, float]:
         """The distribution's parameters, for metric cards."""
         return {"modes_in_all": len(self.means), "sigma": self.sigma}
 
-    def prepare(self) -> None:
-        """There is nothing to read."""
-
-    def stream(self, seed: int, device: torch.device) -> "SampledPoints":
-        """Batches that are functions of (seed, index)."""
-        return SampledPoints(self, seed, device)
-
     def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Points (count, 2) and the indices of their modes (count,)."""
+        """Points (count, *sample_shape) and the indices of their modes (count,)."""
         modes = torch.randint(len(self.means), (count,), generator=random)
-        return self.means[modes] + self.sigma * torch.randn(count, 2, generator=random), modes
+        return self.means[modes] + self.sigma * torch.randn(count, *self.sample_shape, generator=random), modes
 
     def log_prob(self, points: Tensor) -> Tensor:
-        """log p(x) of points (B, 2): logsumexp_k log N(x; mean_k, sigma^2 I) - log K."""
+        """log p(x) of points (B, d): logsumexp_k log N(x; mean_k, sigma^2 I) - log K."""
         squared = (points[:, None] - self.means.to(points)).square().sum(2)  # (B, K)
-        normal = -0.5 * squared / self.sigma**2 - math.log(2 * math.pi * self.sigma**2)
+        (dimensions,) = self.sample_shape
+        normal = -0.5 * squared / self.sigma**2 - 0.5 * dimensions * math.log(2 * math.pi * self.sigma**2)
         return normal.logsumexp(1) - math.log(len(self.means))
 
     def count_labels(self) -> list[int]:
@@ -59,7 +54,9 @@ class GaussianMixture:
         return [1] * len(self.means)
 
     def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
-        """The samples over the true density."""
+        """The samples over the true density; in the plane each mode is at least a few pixels wide."""
+        if self.sample_shape == (1,):
+            return super().draw(samples, columns)
         from zerosum.drawing.density import draw_over_density  # matplotlib takes a second to import
 
         return draw_over_density(self.means, self.sigma, samples)
@@ -89,15 +86,16 @@ class Grid(GaussianMixture):
         super().__init__(torch.cartesian_prod(ticks, ticks), sigma)
 
 
-class SampledPoints:
-    """Batches of a mixture; each is sampled whole from (seed, index), then sharded."""
+class Gaussian1D(GaussianMixture):
+    """N(mean, sigma^2) on the line: points (B, 1)."""
 
-    def __init__(self, mixture: GaussianMixture, seed: int, device: torch.device) -> None:
-        self.mixture = mixture
-        self.seed = seed
-        self.device = device
+    def __init__(self, mean: float = 0.0, sigma: float = 1.0) -> None:
+        super().__init__(torch.tensor([[mean]]), sigma)
 
-    def batch(self, index: int, size: int, shard: slice) -> Batch:
-        """Points (B, 2) and their modes."""
-        points, modes = self.mixture.sample(size, generator(self.seed, index, "points"))
-        return Batch(points[shard].to(self.device), modes[shard].to(self.device))
+
+class Mixture1D(GaussianMixture):
+    """Equally likely Gaussians on the line: points (B, 1)."""
+
+    def __init__(self, means: Sequence[float] = (-1.5, 1.5), sigma: float = 0.5) -> None:
+        check_count("means", len(means))
+        super().__init__(torch.tensor(means)[:, None], sigma)

@@ -33,10 +33,14 @@ def shrink(picture: Image.Image, width: int) -> Image.Image:
 
 def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) -> None:
     """Save an endless GIF of the frames that rests on the last; nothing if fewer than two can be read."""
-    pictures = [shrink(picture, width).quantize(colours) for picture in read_frames(frames)]
-    if len(pictures) < 2:
-        return
-    first, *others = pictures
+    pictures = read_frames(frames)
+    if len(pictures) >= 2:
+        save_film(pictures, path, width, colours)
+
+
+def save_film(pictures: list[Image.Image], path: Path, width: int, colours: int) -> None:
+    """Save an endless GIF of two or more pictures that rests on the last."""
+    first, *others = [shrink(picture, width).quantize(colours) for picture in pictures]
     duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
     save_whole(
         path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)

@@ -46,9 +46,9 @@ class ModeCoverage:
     has_floor: ClassVar[bool] = True
 
     def __call__(self, dataset: GaussianMixture, samples: Tensor) -> dict[str, float]:
-        """Samples (N, 2) to {"modes": number, "high_quality": share within 3 sigma, "mode_kl": nats}."""
+        """Samples (N, 1 or 2) to {"modes": number, "high_quality": share within 3 sigma, "mode_kl": nats}."""
         if not isinstance(dataset, GaussianMixture):
-            raise UnmeasurableError("mode_coverage needs a mixture of known modes")
+            raise UnmeasurableError("mode_coverage needs a mixture of known modes: use metrics=points_wasserstein")
         distances, nearest = torch.cdist(samples, dataset.means).min(1)
         good = distances <= 3 * dataset.sigma
         return {

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerosum.data.mixtures import GaussianMixture
+from zerosum.data.points import KnownDensity
 from zerosum.distributed import on_rank_zero
 from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.protocol import (
@@ -37,9 +37,9 @@ class PointProtocol:
         self.left_out: dict[str, str] = {}
         self.last_samples: Tensor | None = None
 
-    def prepare(self, dataset: GaussianMixture, device: torch.device | None = None) -> None:
+    def prepare(self, dataset: KnownDensity, device: torch.device | None = None) -> None:
         """Set the dataset; UserError unless its distribution is known."""
-        if not isinstance(dataset, GaussianMixture):
+        if not isinstance(dataset, KnownDensity):
             raise UserError(
                 f"protocol={self.name} needs a known distribution, {dataset.name} has images: use protocol=fid10k_test"
             )
@@ -57,7 +57,7 @@ class PointProtocol:
         return {} if self.last_samples is None else diagnose_points(self.dataset, self.last_samples)
 
     def measure_points(self, samples: Tensor) -> dict[str, float]:
-        """Values of all metrics of samples (N, 2)."""
+        """Values of all metrics of samples (N, *sample_shape)."""
         if not samples.isfinite().all():
             raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
         return measure_some(self.metrics, self.left_out, self.dataset, samples)

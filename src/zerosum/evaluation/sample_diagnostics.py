@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from zerosum.data.mixtures import GaussianMixture
+from zerosum.data.points import KnownDensity
 from zerosum.evaluation.neighbour_metrics import nearest
 from zerosum.evaluation.reference import FeatureSet, Reference
 from zerosum.randomness import generator
@@ -76,10 +77,12 @@ def diagnose_features(reference: Reference, fake: FeatureSet, other: str | None)
     return values
 
 
-def diagnose_points(dataset: GaussianMixture, samples: Tensor) -> dict[str, float]:
-    """Values of samples (N, 2) of a mixture; its classes are the modes."""
+def diagnose_points(dataset: KnownDensity, samples: Tensor) -> dict[str, float]:
+    """Values of samples (N, *sample_shape) of a known density; the classes of a mixture are its modes."""
     points, _ = dataset.sample(len(samples), generator(0, "compared"))
     values = compare_diversity(samples, points)
+    if not isinstance(dataset, GaussianMixture):
+        return values
     names = [str(index) for index in range(len(dataset.means))]
     near = modes_of(dataset, samples)
     if len(near) < FEWEST_A_MODE * len(names):

@@ -11,13 +11,15 @@ class Game:
 
     `critic_steps` is Algorithm 1's k, the steps of D for each step of G. `pack` is how many samples D sees as one
     (PacGAN, Lin et al. 2018). `unroll` is how many steps of D the generator looks ahead (Metz et al. 2017).
+    `generator_steps` is how many updates G takes against the same D: many exchange the max and the min of the game.
     """
 
     critic_steps: int = 1
     pack: int = 1
     unroll: int = 0
+    generator_steps: int = 1
 
     def __post_init__(self) -> None:
-        for name, smallest in (("critic_steps", 1), ("pack", 1), ("unroll", 0)):
+        for name, smallest in (("critic_steps", 1), ("pack", 1), ("unroll", 0), ("generator_steps", 1)):
             if getattr(self, name) < smallest:
                 raise UserError(f"game.{name}={getattr(self, name)}: the smallest value is {smallest}")

@@ -166,6 +166,9 @@ class GAN(GenerativeModule):
                 discriminator_result = self.discriminator_step(round_, discriminator_optimizer)
         with self.stopwatch("generator"):
             generator_result = self.generator_step(round_, generator_optimizer, discriminator_optimizer)
+            for further in range(1, self.game.generator_steps):
+                round_ = self.renew_fakes(round_, self.global_step, further)
+                generator_result = self.generator_step(round_, generator_optimizer, discriminator_optimizer)
         self.finish_step(
             self.generator,
             losses={"discriminator": discriminator_result.pop("loss"), "generator": generator_result.pop("loss")},
@@ -187,6 +190,14 @@ class GAN(GenerativeModule):
         with torch.set_grad_enabled(is_reused), self.stopwatch("generator"):
             fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
         return Round(parts, noise, fakes)
+
+    def renew_fakes(self, round_: Round, step: int, further: int) -> Round:
+        """The same real images and conditions, with new noise and fakes for G's next update against the same D."""
+        sizes = [len(part.images) for part in round_.parts]
+        noise = self.noise(step, sum(sizes), "further", further).split(sizes)
+        with torch.set_grad_enabled(len(sizes) == 1):
+            fakes = [self.generator(z, part.condition) for part, z in zip(round_.parts, noise, strict=True)]
+        return Round(round_.parts, noise, fakes)
 
     def discriminator_step(self, round_: Round, optimizer: Optimizer) -> Metrics:
         """One step of D; returns its loss and metrics."""
@@ -337,10 +348,10 @@ class GAN(GenerativeModule):
             )
         return Scores(*(None if part is None else part.float() for part in scores))  # type: ignore[arg-type]
 
-    def noise(self, index: int, size: int) -> Tensor:
+    def noise(self, index: int, size: int, *purpose: int | str) -> Tensor:
         """This process's rows of z ~ N(0, I) for the global batch `index`, a function of (seed, index, position)."""
         rank, processes = rank_and_world_size()
-        z = torch.randn(processes * size, self.latent_dim, generator=generator(self.seed, index, "latents"))
+        z = torch.randn(processes * size, self.latent_dim, generator=generator(self.seed, index, "latents", *purpose))
         return z[rank * size : (rank + 1) * size].to(self.device, non_blocking=True)
 
     def curves(self) -> dict[str, float]:

@@ -3,12 +3,14 @@
 import itertools
 import math
 
+import torch
 from torch import Tensor, nn
 
 from zerosum.errors import check_positive
 from zerosum.models.blocks import ConditionedLayers, logit_head, normalize_spectrally, score
 from zerosum.models.networks import Scores
 from zerosum.models.resolutions import check_resolution
+from zerosum.models.virtual_batch_norm import ReferenceNorm2d, norm_of, reference_latents
 
 RESOLUTIONS = (16, 32, 64, 128)
 
@@ -27,31 +29,46 @@ def initialize(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    if isinstance(module, nn.BatchNorm2d):
+    if isinstance(module, nn.BatchNorm2d | ReferenceNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
 
 
 class Generator(nn.Module):
-    """Noise to an image: projected to 4x4, doubled by transposed convolutions; batch norm everywhere but at the end."""
+    """Noise to an image: projected to 4x4, doubled by transposed convolutions; batch norm everywhere but at the end.
 
-    def __init__(self, sample_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64) -> None:
+    `norm` is "batch", or "reference" or "virtual" (Salimans et al. 2016), with which no sample depends on its batch.
+    """
+
+    references: Tensor | None
+
+    def __init__(
+        self, sample_shape: tuple[int, ...], latent_dim: int = 100, base_channels: int = 64, norm: str = "batch"
+    ) -> None:
         super().__init__()
+        make_norm = norm_of(norm)
         check_positive("model", latent_dim=latent_dim)
         channels = widths(sample_shape, base_channels)
         self.latent_dim = latent_dim
         # The paper's first layer, a transposed convolution of a 1x1 map, is this product.
         self.project = nn.Linear(latent_dim, 4 * 4 * channels[0], bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [make_norm(channels[0]), nn.ReLU(inplace=True)]
         for before, after in itertools.pairwise(channels):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), make_norm(after)]
             layers += [nn.ReLU(inplace=True)]
         layers += [nn.ConvTranspose2d(channels[-1], sample_shape[0], 4, 2, 1, bias=False)]
         self.layers = ConditionedLayers(*layers)
+        self.register_buffer("references", reference_latents(layers, latent_dim))
         self.apply(initialize)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, latent_dim) to (B, C, H, W) in [-1, 1]."""
+        if self.references is not None:
+            return self.decode(torch.cat([self.references.to(z.dtype), z]), condition)[len(self.references) :]
+        return self.decode(z, condition)
+
+    def decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """Every row of z to an image, those of the reference batch too."""
         projected = self.project(z).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # (B, C, 4, 4), channels last
         return self.layers(projected, condition).tanh()
 

@@ -1,0 +1,83 @@
+"""Noisy curves in the plane, as densities that can be evaluated: each is a finite mixture of Gaussians along its curve.
+
+The Gaussians stand closer than their standard deviation, so that they overlap and are no modes. With noise of the same
+sigma around points drawn from the curve itself the density would be an integral without a closed form.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from zerosum.data.points import KnownDensity
+from zerosum.errors import UserError
+
+
+class Curve(KnownDensity):
+    """Equally likely Gaussians of deviation `sigma` at places (K, 2) along a curve, which may have labels (K,)."""
+
+    def __init__(self, places: Tensor, sigma: float, labels: Tensor | None = None) -> None:
+        if not 0 < sigma < math.inf:
+            raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
+        self.places = places
+        self.sigma = sigma
+        self.labels = labels
+
+    @property
+    def reach(self) -> float:
+        """Six sigma beyond the outermost place."""
+        return float(self.places.abs().max() + 6 * self.sigma)
+
+    def describe(self) -> dict[str, float]:
+        """The distribution's parameters, for metric cards."""
+        return {"gaussians": len(self.places), "sigma": self.sigma}
+
+    def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Points (count, 2), and their labels (count,) where the curve has parts."""
+        chosen = torch.randint(len(self.places), (count,), generator=random)
+        points = self.places[chosen] + self.sigma * torch.randn(count, 2, generator=random)
+        return points, None if self.labels is None else self.labels[chosen]
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        """log 1/K sum_k N(x; place_k, sigma^2 I), of points (B, 2)."""
+        places = self.places.to(points)
+        normal = Independent(Normal(places, torch.full_like(places, self.sigma)), 1)
+        return MixtureSameFamily(Categorical(torch.ones_like(places[:, 0])), normal).log_prob(points)
+
+
+class SwissRoll(Curve):
+    """A spiral: (t cos t, t sin t), t uniform from 1.5 pi to 4.5 pi as in scikit-learn, scaled to `radius`."""
+
+    def __init__(self, radius: float = 3.0, sigma: float = 0.1, gaussians: int = 400) -> None:
+        check_gaussians(gaussians)
+        t = math.pi * (1.5 + 3 * middles(gaussians))
+        super().__init__(radius / (4.5 * math.pi) * t[:, None] * torch.stack([t.cos(), t.sin()], 1), sigma)
+
+
+class TwoMoons(Curve):
+    """Two half circles, as scikit-learn's make_moons, with the origin at their centre; the label is the moon."""
+
+    num_classes = 2
+
+    def __init__(self, sigma: float = 0.1, gaussians: int = 400) -> None:
+        check_gaussians(gaussians)
+        t = math.pi * middles(gaussians // 2)
+        outer, inner = torch.stack([t.cos(), t.sin()], 1), torch.stack([1 - t.cos(), 0.5 - t.sin()], 1)
+        places = torch.cat([outer, inner]) - torch.tensor([0.5, 0.25])
+        super().__init__(places, sigma, torch.arange(2).repeat_interleave(len(t)))
+
+    def count_labels(self) -> list[int]:
+        """Both moons are equally likely."""
+        return [1, 1]
+
+
+def middles(count: int) -> Tensor:
+    """The middles of `count` equal parts of [0, 1]."""
+    return (torch.arange(count) + 0.5) / count
+
+
+def check_gaussians(gaussians: int) -> None:
+    """UserError if there are too few to make a curve, or more than are worth their time."""
+    if not 20 <= gaussians <= 10_000:
+        raise UserError(f"dataset.gaussians={gaussians}: take 20 to 10,000, so many that they overlap")

@@ -1,0 +1,65 @@
+"""Endless points on a line or in the plane whose density is known exactly."""
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zerosum.data.dataset import Batch
+from zerosum.randomness import generator
+
+
+class KnownDensity:
+    """The part that all such data share; a child has `sample`, an exact `log_prob` and the `reach` of its points."""
+
+    sample_shape: tuple[int, ...] = (2,)
+    num_classes: int | None = None
+    samples_to_draw = 1024
+
+    @property
+    def name(self) -> str:
+        """The name that metric cards carry."""
+        return type(self).__name__
+
+    @property
+    def reach(self) -> float:
+        """Practically all points lie in [-reach, reach], in each coordinate; pictures and quadrature end there."""
+        raise NotImplementedError
+
+    def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Points (count, *sample_shape), and their labels (count,) where there are any."""
+        raise NotImplementedError
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        """log p(x) in nats, (B,), of points (B, *sample_shape)."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, float]:
+        """The distribution's parameters, for metric cards."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """There is nothing to read."""
+
+    def stream(self, seed: int, device: torch.device) -> "SampledPoints":
+        """Batches that are functions of (seed, index)."""
+        return SampledPoints(self, seed, device)
+
+    def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
+        """The samples over the true density: dots in the plane, a histogram on the line."""
+        from zerosum.drawing.density import draw_on_line, draw_over_log_prob  # matplotlib takes a second to import
+
+        return (draw_on_line if self.sample_shape == (1,) else draw_over_log_prob)(self.log_prob, self.reach, samples)
+
+
+class SampledPoints:
+    """Batches of a known density; each is sampled whole from (seed, index), then sharded."""
+
+    def __init__(self, density: KnownDensity, seed: int, device: torch.device) -> None:
+        self.density = density
+        self.seed = seed
+        self.device = device
+
+    def batch(self, index: int, size: int, shard: slice) -> Batch:
+        """Points (B, *sample_shape) and their labels."""
+        points, labels = self.density.sample(size, generator(self.seed, index, "points"))
+        return Batch(points[shard].to(self.device), None if labels is None else labels[shard].to(self.device))
