@@ -22,6 +22,7 @@ NEEDS = {
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,
     ("optimizer", "adam_single"): FAMILY,
+    ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
 }
 
