@@ -24,7 +24,7 @@ from zerosum.theory.density_ratio import fit_discriminator, optimal_discriminato
 from zerosum.theory.dirac_game import Game, trajectory
 from zerosum.theory.fixed_players import train_generator
 from zerosum.theory.index import save_index
-from zerosum.theory.page import Page, Picture, Row, format_number, save_page
+from zerosum.theory.page import Page, Picture, Row, file_name, format_number, save_page
 from zerosum.theory.pictures import COLOURS
 from zerosum.theory.trial import play
 
@@ -142,8 +142,7 @@ def test_every_subject_measures_and_draws(name, tmp_path, monkeypatch):
     text = save_page(page, name, "python theory.py", tmp_path).read_text()
     assert text.count("\n| ") >= len(page.rows)
     for picture in page.pictures:
-        (path,) = tmp_path.glob(f"{picture.name}.*")
-        assert path.stat().st_size > 2000
+        assert (tmp_path / file_name(picture)).stat().st_size > 2000
 
 
 def test_the_value_of_the_game_is_measured_while_it_is_played():

@@ -202,10 +202,13 @@ p_\mathrm{data})$ is infinite if $q$ puts mass where there are no data, so its l
 not overlap it is log 2.
 """
 LOOK = """
-Left: maximum likelihood, KL(data, model), covers both modes and the gap; the reverse KL seeks one mode. Right: the
-same Gaussian as G of a GAN. A mixture of two Gaussians fits the data; EM and gradient ascent find the same one.
+Left: maximum likelihood, KL(data, model), covers both modes and the gap, and so does JSD at this distance of the
+modes; the reverse KL seeks one mode. Right: the same Gaussian as G of a GAN. These games have not come to rest at the
+end of their budget, and D is never quite optimal, so where they are then is not where the divergence of the same name
+is least; the f-GAN of the reverse KL does seek. A mixture of two Gaussians fits the data; EM and gradient ascent find
+the same one.
 
 Is it the divergence, then, that makes GANs collapse? Goodfellow (2016, section 3.2.5) says no: a GAN with the
 maximum-likelihood cost collapses as others do. The last three rows are GANs without a regularizer on the ring of
-eight modes.
+eight modes: maximum likelihood holds no more modes than the others.
 """

@@ -101,14 +101,8 @@ def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -
     heat = draw_heat(axes, lambda points: discriminator(points).logits.sigmoid(), reach)
     figure.colorbar(heat, ax=axes, label="D(x), frozen")
     draw_plane(axes, density_of(trial), moment.fakes, reach, "white")
-    ring: dict[str, Any] = {
-        "color": TRUTH,
-        "markersize": 16,
-        "markeredgewidth": 2,
-        "fillstyle": "none",
-        "linestyle": "none",
-    }
-    axes.plot(*best, "o", linestyle="none", **ring, label="argmax D", zorder=4)
+    ring: dict[str, Any] = {"color": TRUTH, "markersize": 16, "markeredgewidth": 2, "fillstyle": "none"}
+    axes.plot(*best, "o", **ring, label="around argmax D", zorder=4)
     axes.plot([], [], ".", color=FAKE, label="samples of G")
     axes.legend(loc="upper right", fontsize=8)
     axes.set(title=f"G after {moment.steps:,} steps against a D that does not answer", xlabel="$x_1$", ylabel="$x_2$")
