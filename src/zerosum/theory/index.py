@@ -11,9 +11,10 @@ What the equations of GANs say, and what training does, on data whose density is
 every claim can be measured. Each page has the equation, a picture, and what was measured beside what theory says.
 This folder is made by `make theory`, which takes some minutes on two CPU cores; no number in it was typed.
 
-python theory.py # lists the subjects python theory.py density_ratio # one of them, into outputs/theory python
-theory.py density_ratio model.width=32 # with options of its preset, conf/experiment/theory/density_ratio.yaml python
-train.py experiment=theory/density_ratio # the game of the preset as an ordinary run
+    python theory.py                                    # lists the subjects
+    python theory.py density_ratio                      # one of them, into outputs/theory
+    python theory.py density_ratio model.width=32       # with options of its preset, conf/experiment/theory/density_ratio.yaml
+    python train.py experiment=theory/density_ratio     # the game of the preset as an ordinary run
 
 A subject plays the games that its page names, with the networks, losses and steps of every other run, and measures
 them by `src/zerosum/theory/<subject>.py`, where each equation is one function.
