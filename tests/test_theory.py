@@ -121,14 +121,14 @@ QUICK = {
     "density_ratio": ["run.images=1024", "model.width=8"],
     "game_value": ["run.images=1024", "model.width=8", "game.critic_steps=1", "training.batch_size=16"],
     "vanishing_gradients": ["run.images=10_240", "model.width=8"],
-    "divergences": ["run.images=5120", "model.width=8"],
-    "mode_collapse": ["run.images=5120", "model.width=8"],
+    "divergences": ["run.images=2560", "model.width=8", "training.batch_size=32"],
+    "mode_collapse": ["run.images=832", "model.width=8", "training.batch_size=32"],
     "latent_dimension": ["run.images=10_240", "model.width=8"],
     "label_smoothing": ["run.images=2048", "model.width=8"],
-    "discriminator_steps": ["run.images=25_600", "model.width=8"],
+    "discriminator_steps": ["run.images=2560", "model.width=8", "training.batch_size=32"],
     "batch_norm": ["run.images=64", "model.base_channels=8"],
     "dirac_gan": ["run.images=20"],
-    "fixed_players": ["run.images=51_200", "model.width=8"],
+    "fixed_players": ["run.images=12_800", "model.width=8"],
 }
 
 
@@ -137,6 +137,8 @@ QUICK = {
 def test_every_subject_measures_and_draws(name, tmp_path, monkeypatch):
     monkeypatch.setattr("zerosum.theory.dirac_pictures.STEPS", 50)
     monkeypatch.setattr("zerosum.theory.dirac_gan.LONG", 60)
+    monkeypatch.setattr("zerosum.theory.latent_dimension.SAMPLES", 32_000)
+    monkeypatch.setattr("zerosum.theory.batch_norm.SIZES", (4, 32))
     page = examine(name, QUICK[name])
     assert page.rows and all(isinstance(row.measured, int | float) for row in page.rows)
     text = save_page(page, name, "python theory.py", tmp_path).read_text()
