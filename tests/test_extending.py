@@ -67,6 +67,7 @@ def test_every_command_trains(project, command, tmp_path):
         assert "fid" in next(project.glob("curves/mine/*/metrics.csv")).read_text()
 
 
+@pytest.mark.slow
 def test_python_trains_loads_and_samples(project):
     done = subprocess.run(
         [sys.executable, "five_lines.py"], cwd=project, env=ENVIRONMENT, capture_output=True, text=True

@@ -52,6 +52,7 @@ def test_the_wheel_holds_every_config(installed):
     assert shipped == {f"zerosum/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
 
 
+@pytest.mark.slow
 def test_it_trains_samples_and_compares_in_an_empty_folder(installed, tmp_path):
     zerosum = installed / "bin" / "zerosum"
     where = run(installed / "bin" / "python", "-c", "import zerosum; print(zerosum.__file__)", cwd=tmp_path)

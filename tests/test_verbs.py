@@ -30,6 +30,7 @@ def test_train_sample_evaluate_resume(tmp_path):
     assert "already holds a run" in verb("train.py", *SMALL, f"hydra.run.dir={run}", fails=True)
 
 
+@pytest.mark.slow
 def test_multirun_trains_each_combination_in_a_folder_of_its_own(tmp_path):
     options = [*SMALL, "run.images=32", f"dataset.root={tmp_path}/data", f"hydra.sweep.dir={tmp_path}/sweep"]
     verb("train.py", "-m", *options, "loss=nonsat,minimax", "seed=0,1")
