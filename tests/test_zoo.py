@@ -25,8 +25,8 @@ from zerosum.training.process import silence_libraries
 
 RGB, LABEL = (3, 32, 32), OneHot(10)
 SAGAN = (
-    partial(sngan.Generator, attention=2, spectral_norm=True),
-    partial(sngan.Discriminator, attention=1),
+    partial(sngan.Generator, attention=True, spectral_norm=True),
+    partial(sngan.Discriminator, attention=True),
 )
 SMALL = {
     "sngan": (partial(sngan.Generator, base_channels=4, latent_dim=8), partial(sngan.Discriminator, base_channels=8)),
@@ -365,6 +365,52 @@ def test_biggan_divides_z_over_its_layers():
         moved = z.clone()
         moved[:, place] += 1
         assert not torch.equal(generator(moved), generator(z))
+
+
+def attended(network: nn.Module, inputs: torch.Tensor) -> list[int]:
+    """The sides of the maps that attention layers are given."""
+    seen: list[int] = []
+    for layer in network.modules():
+        if isinstance(layer, SelfAttention):
+            layer.register_forward_hook(lambda layer, inputs, output: seen.append(output.shape[2]))
+    network(inputs)
+    return seen
+
+
+@pytest.mark.parametrize(("name", "expected"), [("sagan", {32: 16, 64: 32, 128: 64}), ("biggan", {64: 32, 256: 64})])
+def test_attention_stands_at_half_the_side_at_most_64(name, expected):
+    for image, side in expected.items():
+        generator, discriminator = (make((1, image, image), base_channels=1) for make in SMALL[name])
+        assert attended(generator, torch.randn(1, generator.latent_dim)) == [side]
+        assert attended(discriminator, torch.randn(1, 1, image, image)) == [side]
+
+
+def test_the_smallest_widths_are_networks_too():
+    for width in (1, 4):
+        assert r3gan.Generator((3, 256, 256), 4, width, 2, 1)(torch.randn(1, 4)).shape == (1, 3, 256, 256)
+    assert r3gan.Discriminator((3, 64, 64), 1, 2, 1)(torch.randn(1, 3, 64, 64)).logits.shape == (1,)
+
+
+def test_r3gans_embeddings_of_labels_start_as_in_the_original():
+    torch.manual_seed(0)
+    generator = r3gan.Generator(RGB, width=256, condition_size=10)
+    discriminator = r3gan.Discriminator(RGB, width=256, condition_size=10)
+    assert generator.embed.weight.std().item() == pytest.approx(10**-0.5, rel=0.1)
+    assert discriminator.embed.weight.std().item() == pytest.approx((10 * 256) ** -0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["model=stylegan2", "model.channel_max=8", "model.discriminator.group=0"], r"model\.discriminator\.group=0"),
+        (["model=stylegan2", "model.generator.style_dim=0"], r"model\.generator\.style_dim=0"),
+        (["model=stylegan2", "model.channel_max=8", "training.batch_size=33"], "such as 64"),
+        (["model=sngan", "trainer.precision=64-true"], "take 32-true, bf16-mixed or 16-mixed"),
+    ],
+)
+def test_impossible_options_are_refused_by_their_names(composed, options, message):
+    with pytest.raises(UserError, match=message):
+        build(validate(composed(*options)))
 
 
 def test_networks_without_a_place_for_labels_are_refused_with_what_works(composed):

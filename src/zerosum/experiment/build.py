@@ -125,6 +125,12 @@ def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
 
 def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
     """The players, their loss and the rules of the game."""
+    precision = config["trainer"].get("precision", "32-true")
+    if str(precision) in ("16-true", "bf16-true", "64-true"):
+        raise UserError(
+            f"trainer.precision={precision}: the noise and images of a GAN are float32: take 32-true, bf16-mixed or"
+            " 16-mixed"
+        )
     game, training = Game(**config["game"]), TrainingSettings(**config["training"])
     if training.batch_size % (training.accumulate * game.pack):
         raise UserError(

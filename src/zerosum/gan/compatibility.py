@@ -1,5 +1,7 @@
 """Refuses, before training, combinations of parts that work alone but not together, each with the reason."""
 
+import math
+
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -10,7 +12,7 @@ from zerosum.gan.labels.codes import MutualInformation
 from zerosum.gan.losses import FeatureMatching
 from zerosum.gan.regularizers import Clip, Consistency, GradientPenalty
 from zerosum.gan.unrolled import check_optimizer
-from zerosum.models.blocks import MinibatchDiscrimination
+from zerosum.models.blocks import MinibatchDiscrimination, MinibatchStandardDeviation
 
 
 def check_compatible(gan: GAN, sample_shape: tuple[int, ...]) -> None:
@@ -20,6 +22,7 @@ def check_compatible(gan: GAN, sample_shape: tuple[int, ...]) -> None:
     check_adaptive_augmentation(gan)
     check_image_augmentations(gan, sample_shape)
     check_accumulation(gan)
+    check_groups(gan)
     check_codes(gan)
     check_generator_cost(gan)
     if gan.game.unroll:
@@ -79,6 +82,17 @@ def check_accumulation(gan: GAN) -> None:
             "model.minibatch_discrimination compares all images of a batch, and training.accumulate splits it: use"
             " model.minibatch_stddev, which compares groups of four, or training.accumulate=1"
         )
+
+
+def check_groups(gan: GAN) -> None:
+    """A deviation over groups of one sample is always 0, and says nothing of how alike samples are."""
+    part = gan.training_settings.batch_size // gan.training_settings.accumulate // gan.game.pack
+    for layer in gan.discriminator.modules():
+        if isinstance(layer, MinibatchStandardDeviation) and part > 1 and math.gcd(part, layer.group) == 1:
+            raise UserError(
+                f"D sees the deviation over groups of {layer.group} samples, and {part} at a time do not divide into"
+                f" such groups: choose a training.batch_size that does, such as {layer.group * -(-part // layer.group)}"
+            )
 
 
 def check_codes(gan: GAN) -> None:

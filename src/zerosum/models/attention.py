@@ -4,8 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, scaled_dot_product_attention
 
-from zerosum.errors import UserError
-
 
 class SelfAttention(nn.Module):
     """x + s o(attention), with a learned s that starts at 0 (Zhang et al. 2019, section 3, as in the released code).
@@ -16,10 +14,11 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.query = nn.Conv2d(channels, channels // 8, 1, bias=False)
-        self.key = nn.Conv2d(channels, channels // 8, 1, bias=False)
-        self.value = nn.Conv2d(channels, channels // 2, 1, bias=False)
-        self.output = nn.Conv2d(channels // 2, channels, 1, bias=False)
+        narrow, half = max(1, channels // 8), max(1, channels // 2)
+        self.query = nn.Conv2d(channels, narrow, 1, bias=False)
+        self.key = nn.Conv2d(channels, narrow, 1, bias=False)
+        self.value = nn.Conv2d(channels, half, 1, bias=False)
+        self.output = nn.Conv2d(half, channels, 1, bias=False)
         self.scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -32,10 +31,12 @@ class SelfAttention(nn.Module):
         return features + self.scale * self.output(found.transpose(1, 2).unflatten(2, query.shape[2:]))
 
 
-def insert_attention(blocks: list[nn.Module], after: int | None, widths: list[int]) -> None:
-    """Put self-attention behind that many blocks; UserError if there are fewer."""
-    if after is None:
-        return
-    if not 1 <= after <= len(blocks):
-        raise UserError(f"attention={after}: choose how many blocks stand before it, 1 to {len(blocks)}, or null")
-    blocks.insert(after, SelfAttention(widths[after - 1]))
+def side_of_attention(side: int) -> int:
+    """The map that attention looks at: half the side of the image, at most 64 (Brock et al. 2019, appendix B)."""
+    return min(64, side // 2)
+
+
+def insert_attention(blocks: list[nn.Module], sides: list[int], widths: list[int], image: int) -> None:
+    """Put self-attention behind the block whose map has `side_of_attention`; sides and widths are those behind each."""
+    place = sides.index(side_of_attention(image))
+    blocks.insert(place + 1, SelfAttention(widths[place]))

@@ -60,12 +60,13 @@ class Generator(nn.Module):
         sample_shape: tuple[int, ...],
         latent_dim: int = 80,
         base_channels: int = 96,
-        attention: int | None = 2,
+        attention: bool = True,
         shared_embedding: int = 128,
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model", latent_dim=latent_dim, base_channels=base_channels, shared_embedding=shared_embedding)
+        check_positive("model", latent_dim=latent_dim, base_channels=base_channels)
+        check_positive("model.generator", shared_embedding=shared_embedding)
         side = check_resolution(sample_shape, "biggan", tuple(WIDTHS))
         widths = [multiple * base_channels for multiple in WIDTHS[side]]
         if latent_dim < len(widths):
@@ -81,7 +82,8 @@ class Generator(nn.Module):
             GeneratorBlock(*pair, lambda channels: ModulatedBatchNorm(channels, size))
             for pair in itertools.pairwise(widths)
         ]
-        insert_attention(blocks, attention, widths[1:])
+        if attention:
+            insert_attention(blocks, [8 * 2**block for block in range(len(blocks))], widths[1:], side)
         self.blocks = nn.ModuleList(blocks)
         self.output = nn.Sequential(
             nn.BatchNorm2d(widths[-1], eps=1e-4), nn.ReLU(), convolution(widths[-1], sample_shape[0])
@@ -108,7 +110,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """An image to a logit: residual blocks as wide within as at their end, ReLU, the sum over places, a linear map."""
 
-    def __init__(self, sample_shape: tuple[int, ...], base_channels: int = 96, attention: int | None = 1) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], base_channels: int = 96, attention: bool = True) -> None:
         super().__init__()
         check_positive("model", base_channels=base_channels)
         side = check_resolution(sample_shape, "biggan", tuple(WIDTHS))
@@ -116,7 +118,8 @@ class Discriminator(nn.Module):
         blocks: list[nn.Module] = [DiscriminatorBlock(sample_shape[0], widths[0], widths[0], True, first=True)]
         for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
             blocks.append(DiscriminatorBlock(before, after, after, down=index < HALVED[side]))
-        insert_attention(blocks, attention, widths)
+        if attention:
+            insert_attention(blocks, [side // 2 ** (block + 1) for block in range(len(blocks))], widths, side)
         self.blocks = nn.Sequential(*blocks)
         self.num_features = widths[-1]
         self.output = nn.Linear(self.num_features, 1)

@@ -59,7 +59,7 @@ def widths(sample_shape: tuple[int, ...], width: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to the resolution: `width` up to 32 pixels, halved at each doubling beyond."""
     check_positive("model", width=width)
     side = check_resolution(sample_shape, "r3gan", RESOLUTIONS)
-    return [width // max(1, 2**level // 32) for level in range(2, int(math.log2(side)) + 1)]
+    return [max(1, width // max(1, 2**level // 32)) for level in range(2, int(math.log2(side)) + 1)]
 
 
 def group_of(width: int, group_width: int) -> int:
@@ -85,12 +85,11 @@ class Generator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model", latent_dim=latent_dim, blocks=blocks, embedding=embedding)
+        check_positive("model", latent_dim=latent_dim, blocks=blocks)
+        check_positive("model.generator", embedding=embedding)
         channels = widths(sample_shape, width)
         self.latent_dim = latent_dim
-        self.embed = nn.Linear(condition_size, embedding, bias=False) if condition_size else None
-        if self.embed is not None:
-            nn.init.normal_(self.embed.weight)
+        self.embed = initialize(nn.Linear(condition_size, embedding, bias=False)) if condition_size else None
         self.basis = nn.Parameter(torch.randn(channels[0], 4, 4))
         joined = latent_dim + (embedding if condition_size else 0)
         self.scale = initialize(nn.Linear(joined, channels[0], bias=False))
@@ -144,9 +143,8 @@ class Discriminator(nn.Module):
         )
         outputs = self.num_features if condition_size else 1
         self.output = initialize(nn.Linear(self.num_features, outputs, bias=False))
-        self.embed = initialize(nn.Linear(condition_size, outputs, bias=False)) if condition_size else None
-        if self.embed is not None:
-            nn.init.normal_(self.embed.weight, 0.0, 1 / math.sqrt(outputs))  # type: ignore[arg-type]
+        embedding = nn.Linear(condition_size, outputs, bias=False) if condition_size else None
+        self.embed = None if embedding is None else initialize(embedding, 1 / math.sqrt(outputs))
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
         """(B, C, H, W), with a label (B, condition_size), to (B,)."""

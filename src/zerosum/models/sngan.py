@@ -27,9 +27,8 @@ def norm(channels: int) -> nn.BatchNorm2d:
 class Generator(nn.Module):
     """Noise to an image: a linear map to 4x4, residual blocks with batch norm that double it, and a 3x3 convolution.
 
-    The batch norms of the blocks can be conditioned on labels; the last one is not (Miyato and Koyama 2018). With
-    `attention`, a layer of it stands after the block that many doublings up (Zhang et al. 2019), and with
-    `spectral_norm` every layer is normalized too.
+    The batch norms of the blocks can be conditioned on labels; the last one is not (Miyato and Koyama 2018). SAGAN has
+    `attention` at half the side of the image, at most 64, and `spectral_norm` in every layer (Zhang et al. 2019).
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class Generator(nn.Module):
         sample_shape: tuple[int, ...],
         latent_dim: int = 128,
         base_channels: int = 64,
-        attention: int | None = None,
+        attention: bool = False,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -47,7 +46,8 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         self.project = nn.Linear(latent_dim, 4 * 4 * widths[0])
         blocks: list[nn.Module] = [GeneratorBlock(*pair, norm) for pair in itertools.pairwise(widths)]
-        insert_attention(blocks, attention, widths[1:])
+        if attention:
+            insert_attention(blocks, [8 * 2**block for block in range(len(blocks))], widths[1:], side)
         self.blocks = nn.ModuleList(blocks)
         last = convolution(widths[-1], sample_shape[0])
         self.output = nn.Sequential(norm(widths[-1]), nn.ReLU(), last)
@@ -67,14 +67,14 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """An image to a logit: residual blocks, ReLU, the sum over places, and a linear map without bias.
 
-    With `attention`, a layer of it stands after that many blocks.
+    `attention` as in the generator.
     """
 
     def __init__(
         self,
         sample_shape: tuple[int, ...],
         base_channels: int = 64,
-        attention: int | None = None,
+        attention: bool = False,
         spectral_norm: bool = True,
     ) -> None:
         super().__init__()
@@ -84,7 +84,8 @@ class Discriminator(nn.Module):
         blocks: list[nn.Module] = [DiscriminatorBlock(sample_shape[0], widths[0], widths[0], True, first=True)]
         for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
             blocks.append(DiscriminatorBlock(before, after, before, down=index < HALVED[side]))
-        insert_attention(blocks, attention, widths)
+        if attention:
+            insert_attention(blocks, [side // 2 ** (block + 1) for block in range(len(blocks))], widths, side)
         self.blocks = nn.Sequential(*blocks)
         self.num_features = widths[-1]
         self.output = nn.Linear(self.num_features, 1, bias=False)

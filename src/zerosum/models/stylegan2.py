@@ -138,7 +138,8 @@ class Generator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model", latent_dim=latent_dim, style_dim=style_dim, mapping_layers=mapping_layers)
+        check_positive("model", latent_dim=latent_dim)
+        check_positive("model.generator", style_dim=style_dim, mapping_layers=mapping_layers)
         side = check_resolution(sample_shape, "stylegan2", RESOLUTIONS)
         channels = widths(side, channel_base, channel_max)
         self.latent_dim = latent_dim
@@ -198,8 +199,9 @@ class Discriminator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
+        check_positive("model.discriminator", mapping_layers=mapping_layers)
         if group < 1:
-            raise UserError(f"model.group={group}: choose 1 or more")
+            raise UserError(f"model.discriminator.group={group}: choose 1 or more")
         side = check_resolution(sample_shape, "stylegan2", RESOLUTIONS)
         *channels, last = widths(side, channel_base, channel_max)[::-1]
         self.from_image = EqualizedConv2d(sample_shape[0], [*channels, last][0], 1)
