@@ -44,7 +44,7 @@ def stopped(number, *arguments):
     while process.poll() is None and not (rows.exists() and rows.read_text().count("\n") > 1):
         time.sleep(0.02)
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=180)
     return process.returncode, printed
 
 
@@ -142,7 +142,7 @@ def test_ctrl_c_in_the_first_evaluation_leaves_nothing_and_says_so_once(tmp_path
         printed += process.stdout.readline()
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=180)
     assert process.returncode == 130
     assert printed.strip() == "Interrupted before there was anything to save."
     assert not (tmp_path / "run").exists()

@@ -160,7 +160,7 @@ class Generator(nn.Module):
 
     def synthesize(self, w: Tensor) -> Tensor:
         """Styles (B, style_dim) to images (B, C, H, W)."""
-        features = self.layers[0](self.constant.expand(len(w), -1, -1, -1), w)
+        features = self.layers[0](self.constant.expand(w.shape[0], -1, -1, -1), w)
         images = self.to_image[0](features, w)
         for index, to_image in enumerate(list(self.to_image)[1:]):
             for layer in self.layers[1 + 2 * index : 3 + 2 * index]:
