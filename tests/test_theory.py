@@ -1,5 +1,6 @@
 """The theory lab: short games with stated tolerances, its pages, its presets and its verb."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,9 +8,11 @@ import sys
 import pytest
 import torch
 from conftest import ROOT, verb
+from omegaconf import OmegaConf
 from PIL import Image
 from torch.distributions import Normal
 
+from zerosum.commands import theory
 from zerosum.commands.theory import SUBJECTS, build_trial, check, examine
 from zerosum.data.mixtures import Mixture1D
 from zerosum.errors import UserError
@@ -24,6 +27,7 @@ from zerosum.theory.density_ratio import fit_discriminator, optimal_discriminato
 from zerosum.theory.dirac_game import Game, trajectory
 from zerosum.theory.fixed_players import train_generator
 from zerosum.theory.index import save_index
+from zerosum.theory.options import OPTIONS, taken_by
 from zerosum.theory.page import Page, Picture, Row, file_name, format_number, save_page
 from zerosum.theory.pictures import COLOURS
 from zerosum.theory.trial import play
@@ -121,7 +125,7 @@ QUICK = {
     "density_ratio": ["run.images=1024", "model.width=8"],
     "game_value": ["run.images=1024", "model.width=8", "game.critic_steps=1", "training.batch_size=16"],
     "vanishing_gradients": ["run.images=10_240", "model.width=8"],
-    "divergences": ["run.images=2560", "model.width=8", "training.batch_size=32"],
+    "divergences": ["run.images=640", "training.batch_size=32"],
     "mode_collapse": ["run.images=832", "model.width=8", "training.batch_size=32"],
     "latent_dimension": ["run.images=10_240", "model.width=8"],
     "label_smoothing": ["run.images=2048", "model.width=8"],
@@ -195,13 +199,45 @@ def test_the_verb_lists_its_subjects_without_importing_torch(monkeypatch):
         (["density_ration"], "density_ration: there is no such subject"),
         (["density_ratio", "model.widht=3"], "Did you mean model.width"),
         (["density_ratio", "run.images=many"], "run.images"),
+        (["density_ratio", "seed"], "seed: write an option as key=value, such as run.images=100_000"),
+        (["discriminator_steps", "game.critic_steps=3"], "game.critic_steps: theory.py discriminator_steps takes only"),
+        (["label_smoothing", "loss.smooth=0.4"], "train.py experiment=theory/label_smoothing takes every option"),
+        (["density_ratio", "dataset=digits"], "dataset: theory.py density_ratio takes only"),
+        (["batch_norm", "++model.norm=batch"], "model.norm: theory.py batch_norm takes only"),
+        (["vanishing_gradients", "run.images=5000"], "needs 10,240 or more, 40 batches of training.batch_size=256"),
+        (["dirac_gan", "--folder", "/proc/x"], "--folder /proc/x: .*: choose a folder that can be written to"),
+        (["dirac_gan", "--folder", __file__], "--folder .*test_theory.py: File exists: choose a folder"),
     ],
 )
 def test_mistakes_are_sentences(words, message):
-    from zerosum.commands.theory import run
+    with pytest.raises(UserError, match=message.replace(".", r"\.").replace(r"\.*", ".*").replace("++", "")):
+        theory.run(words)
 
-    with pytest.raises(UserError, match=message.replace(".", r"\.")):
-        run(words)
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_subject_takes_what_it_heeds_and_not_what_its_variants_set(name, composed):
+    """Every name in the table is an option of the preset; divergences, whose rings have a budget, takes run.images."""
+    config = composed(f"experiment=theory/{name}")
+    assert all(OmegaConf.select(config, option) is not None for option in taken_by(name))
+    variants = importlib.import_module(f"zerosum.theory.{name}").VARIANTS
+    set_by_variants = {word.partition("=")[0] for words in variants.values() for word in words.split()}
+    assert set_by_variants.isdisjoint(OPTIONS[name].options)
+    for option in (*set_by_variants - {"run.images"}, "loss", "regularizer", "optimizer", "model", "callbacks"):
+        with pytest.raises(UserError, match=f"{option}: theory.py {name} takes only .*run.images"):
+            check(name, [f"{option}=1"])
+    check(name, QUICK[name])
+
+
+def test_an_interrupt_names_the_pages_that_were_written_and_the_index_has_them(tmp_path, monkeypatch):
+    def write(name, options, folder):
+        if name == "game_value":
+            raise KeyboardInterrupt
+        return save_page(Page("A title", "$x$", "Look.", [Row("one", 1.0)], []), name, "command", folder).stem
+
+    monkeypatch.setattr(theory, "write", write)
+    with pytest.raises(KeyboardInterrupt, match=r"Interrupted; in .*: density_ratio\."):
+        theory.run(["all", "--folder", str(tmp_path)])
+    assert "](density_ratio.md)" in (tmp_path / "index.md").read_text()
 
 
 def test_options_of_every_subject_are_checked_before_any_is_measured():
