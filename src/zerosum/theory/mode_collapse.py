@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from PIL import Image
@@ -34,31 +35,38 @@ SHOWN = ("nothing", "R1 and R2", "minibatch deviation", "unrolling by 3")
 """In the film"""
 
 
-def late_modes(moments: list[Moment]) -> float:
-    """The mean number of modes of the last half: a G that collapses jumps from mode to mode."""
-    late = [moment.modes for moment in moments[len(moments) // 2 :]]
+def late_mean(moments: list[Moment], quantity: str) -> float:
+    """The mean of the last half: the last moment alone would be a matter of luck where G moves on."""
+    late = [getattr(moment, quantity) for moment in moments[len(moments) // 2 :]]
     return sum(late) / len(late)
+
+
+def favourites(moments: list[Moment]) -> list[int]:
+    """The mode nearest to most samples, at each moment but the start, where G knows of none."""
+    return [moment.favourite for moment in moments[1:]]
+
+
+def count_moves(places: list[int]) -> int:
+    """How often a place differs from the one before."""
+    return sum(one != other for one, other in pairwise(places))
 
 
 def examine(trials: Mapping[str, Trial]) -> Page:
     """Play each trouble with each remedy on the same number of real images."""
     seen = {name: watch(trial, MOMENTS) for name, trial in trials.items()}
-    rows = [
-        Row(f"{name}: modes found, mean of the last half (`{VARIANTS[name]}`)", late_modes(moments), 8)
-        for name, moments in seen.items()
-    ]
-    visited = {name: len(modes_visited(moments)) for name, moments in seen.items() if name.endswith("nothing")}
-    rows += [Row(f"{name}: different numbers of modes seen in turn", count) for name, count in visited.items()]
-    rows += [
-        Row(f"{name}: share of the last samples within 3 sigma of a mode", moments[-1].near, 1 - math.exp(-4.5))
-        for name, moments in seen.items()
-    ]
+    rows = []
+    for name, moments in seen.items():
+        rows += [
+            Row(f"{name} (`{VARIANTS[name]}`): modes found, mean of the last half", late_mean(moments, "modes"), 8),
+            Row(f"{name}: share near a mode, mean of the last half", late_mean(moments, "near"), 1 - math.exp(-4.5)),
+        ]
+    for name in (f"{trouble}, nothing" for trouble in TROUBLES):
+        places = favourites(seen[name])
+        rows += [
+            Row(f"{name}: modes that most samples are nearest to, over {len(places)} moments", len(set(places))),
+            Row(f"{name}: how often it is another than at the moment before", count_moves(places)),
+        ]
     return Page(TITLE, EQUATION, LOOK, rows, pictures_of(seen, next(iter(trials.values()))))
-
-
-def modes_visited(moments: list[Moment]) -> set[int]:
-    """The numbers of modes that were found at one moment or another."""
-    return {moment.modes for moment in moments}
 
 
 def pictures_of(seen: Mapping[str, list[Moment]], trial: Trial) -> list[Picture]:
@@ -93,7 +101,7 @@ def draw_last(seen: Mapping[str, list[Moment]], trial: Trial) -> Image.Image:
     for each, (name, moments) in zip(axes, seen.items(), strict=True):
         draw_plane(each, density_of(trial), moments[-1].fakes, reach=2.8)
         trouble, _, remedy = name.partition(", ")
-        each.set_title(f"{remedy}: {moments[-1].modes}", fontsize=8)
+        each.set_title(f"{remedy}\n{moments[-1].modes} modes, {moments[-1].near:.0%} near", fontsize=8)
         each.set(xticks=[], yticks=[])
         if remedy == "nothing":
             each.set_ylabel(trouble, fontsize=9)
