@@ -176,7 +176,8 @@ def test_a_page_has_its_numbers_pictures_and_command(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (8, "8"), (-1.38629, "-1.386"), (12345.678, "1.235e+04"), (0.00012, "1.2e-04")]
+    ("value", "text"),
+    [(0.0, "0"), (8, "8"), (-1.38629, "-1.386"), (12345.678, "1.235e+04"), (0.00012, "1.2e-04"), (1.00031, "1.00031")],
 )
 def test_numbers_have_four_digits(value, text):
     assert format_number(value) == text

@@ -81,7 +81,7 @@ def pictures_of(seen: Mapping[str, list[Moment]], trial: Trial) -> list[Picture]
         Picture(
             "mode_collapse_samples", "The last samples of every run; circles are the modes.", [draw_last(seen, trial)]
         ),
-        Picture("mode_collapse_film", "Max and min exchanged: G runs from mode to mode.", frames),
+        Picture("mode_collapse_film", "Max and min exchanged: without a remedy G runs from mode to mode.", frames),
     ]
 
 
@@ -128,9 +128,14 @@ players](fixed_players.md)). Gradient descent does not know which of the two it 
 D come near the second.
 """
 LOOK = """
-In the film the first game puts its samples on few modes, D learns to reject them, and G moves on to others: D chases
-it around the ring for ever. The curves count the modes that have at least a hundredth of the samples. Each remedy
-plays the same game, with the same number of steps of G for each of D's; what differs is what D sees (batches, packs),
-what holds it back (R1 and R2), or how far G looks ahead (unrolling). What shows D how alike samples are, and looking
-ahead, bring the modes back. R1 and R2 alone do not: they hold D back, and here D is the one that is late.
+In the film the first game puts its samples in one place, D learns to reject them, and G moves on: the last rows say
+how many modes had most of the samples nearest to them, and how often that changed. A mode counts as found with a
+quarter of its due, a thirty-second of the samples, within 3 sigma; points spread evenly over a disc find none. Read
+it together with the share of samples near a mode, which says how sharp they are.
+
+Each remedy plays the same game, with the same number of steps of G for each of D's; what differs is what D sees
+(batches, packs), what holds it back (R1 and R2), or how far G looks ahead (unrolling). Minibatch discrimination finds
+most of the modes in both games. With ten steps of G for each of D's, unrolling and minibatch deviation do so too;
+with three, where both had fewer steps of G, unrolling finds some and minibatch deviation hardly any. Packs of two help
+little in this budget, and R1 and R2 do not: they hold D back, and here D is the one that is late. One seed each.
 """
