@@ -1,6 +1,7 @@
 """The theory lab: short games with stated tolerances, its pages, its presets and its verb."""
 
 import importlib
+import math
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from torch.distributions import Normal
 
 from zerosum.commands import theory
 from zerosum.commands.theory import SUBJECTS, build_trial, check, examine
-from zerosum.data.mixtures import Mixture1D
+from zerosum.data.mixtures import Mixture1D, Ring
 from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
@@ -27,6 +28,7 @@ from zerosum.theory.density_ratio import fit_discriminator, optimal_discriminato
 from zerosum.theory.dirac_game import Game, trajectory
 from zerosum.theory.fixed_players import train_generator
 from zerosum.theory.index import save_index
+from zerosum.theory.modes import favourite_mode, found_modes
 from zerosum.theory.options import OPTIONS, taken_by
 from zerosum.theory.page import Page, Picture, Row, file_name, format_number, save_page
 from zerosum.theory.pictures import COLOURS
@@ -173,6 +175,32 @@ def test_a_page_has_its_numbers_pictures_and_command(tmp_path):
     save_index({"subject": "a meaning", "other": "has no page"}, tmp_path)
     index = (tmp_path / "index.md").read_text()
     assert "| [A meaning](subject.md) | one | 0.1235 | 0 |" in index and "has no page" not in index
+
+
+def test_what_stands_still_in_a_film_keeps_its_colours(tmp_path):
+    """A hundred still colours beside ever more of another: a palette of each frame alone would change them."""
+    frames = [Image.new("RGB", (200, 20), "white") for _ in range(24)]
+    for moment, frame in enumerate(frames):
+        for index in range(100):
+            frame.paste((2 * index, 90, 255 - 2 * index), (index, 0, index + 1, 20))
+            if index < 4 * moment:
+                frame.paste((255, 2 * index, 0), (100 + index, 0, 101 + index, 20))
+    page = Page("A title", "$x$", "Look.", [], [Picture("film", "A film.", frames)])
+    save_page(page, "subject", "command", tmp_path)
+    film, still = Image.open(tmp_path / "film.gif"), set()
+    for index in range(film.n_frames):
+        film.seek(index)
+        still.add(film.convert("RGB").crop((0, 0, 100, 20)).tobytes())
+    assert film.n_frames == 24 and len(still) == 1
+
+
+def test_points_spread_over_a_disc_find_no_mode_and_those_of_the_data_all():
+    ring, random = Ring(sigma=0.1), torch.Generator().manual_seed(0)
+    angle, radius = 2 * math.pi * torch.rand(2000, generator=random), 2.3 * torch.rand(2000, generator=random).sqrt()
+    disc = torch.stack([radius * angle.cos(), radius * angle.sin()], 1)
+    assert found_modes(ring, disc) == 0
+    assert found_modes(ring, ring.sample(2000, random)[0]) == 8
+    assert favourite_mode(ring, ring.means[3] + torch.zeros(5, 2)) == 3
 
 
 @pytest.mark.parametrize(
