@@ -113,6 +113,22 @@ def test_data_without_modes_are_measured_by_their_distance(data):
     assert protocol.card()["dataset"] == data.name
 
 
+@pytest.mark.parametrize(
+    ("usual", "other"),
+    [
+        (Gaussian1D(), Gaussian1D(mean=5.0)),
+        (Mixture1D(), Mixture1D([0.0, 9.0])),
+        (Ring(), Ring(radius=5.0)),
+        (Grid(), Grid(spacing=1.0)),
+        (SwissRoll(), SwissRoll(radius=1.0)),
+    ],
+    ids=lambda data: data.name,
+)
+def test_cards_of_different_distributions_differ_and_usual_ones_are_as_they_were(usual, other):
+    assert usual.describe() != other.describe()
+    assert set(usual.describe()) <= {"modes_in_all", "gaussians", "sigma"}
+
+
 def test_diversity_is_measured_without_modes():
     assert diagnose_points(SwissRoll(), torch.zeros(100, 2)) == {"diversity": 0.0}
 
@@ -140,6 +156,16 @@ def test_samples_are_orange_over_a_blue_density(data):
         (lambda: SwissRoll(sigma=-1), "dataset.sigma=-1"),
         (lambda: TwoMoons(gaussians=3), "dataset.gaussians=3"),
         (lambda: Checkerboard(squares=1), "dataset.squares=1"),
+        (lambda: Gaussian1D(mean=math.nan), "dataset.mean: nan is no place"),
+        (lambda: Mixture1D([math.inf]), "dataset.means: inf is no place"),
+        (lambda: SwissRoll(radius=0), "dataset.radius=0: take a number above 0"),
+        (lambda: SwissRoll(radius=math.inf), "dataset.radius=inf"),
+        (lambda: Ring(radius=math.nan), "dataset.radius=nan"),
+        (lambda: Grid(spacing=-1), "dataset.spacing=-1"),
+        (lambda: Grid(side=-3), "dataset.side makes -9 modes"),
+        (lambda: SwissRoll(gaussians=20), "Gaussians that stand 1.4 apart would be modes of their own"),
+        (lambda: SwissRoll(sigma=0.005), "dataset.sigma=0.005"),
+        (lambda: TwoMoons(gaussians=20), "take more dataset.gaussians"),
     ],
 )
 def test_impossible_options_are_refused(make, message):

@@ -250,9 +250,9 @@ def test_the_share_of_the_variance_that_batches_make():
     assert between_batch_variance(2 * of_z + of_batch) == pytest.approx(0.2, abs=0.02)
 
 
-def test_a_mode_is_found_by_a_hundredth_of_the_samples():
+def test_a_mode_is_found_by_a_quarter_of_its_due():
     data = Mixture1D((-2.0, 0.0, 2.0), 0.1)
-    fakes = torch.tensor([-2.0] * 1970 + [0.0] * 20 + [2.0] * 10)[:, None]
+    fakes = torch.tensor([-2.0] * 1600 + [0.0] * 250 + [2.0] * 245 + [1.0] * 905)[:, None]
     assert found_modes(data, fakes) == 2
 
 

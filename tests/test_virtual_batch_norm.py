@@ -1,5 +1,7 @@
 """Reference and virtual batch norm against torch's own batch norm, and a DCGAN whose images depend on their z alone."""
 
+import copy
+
 import pytest
 import torch
 from torch.nn.functional import batch_norm
@@ -32,6 +34,25 @@ def test_with_virtual_norm_each_sample_is_normalized_as_one_more_of_the_referenc
         together = torch.cat([features[:REFERENCES], sample[None]])
         expected = batch_norm(together, None, None, layer.weight, layer.bias, training=True)[-1]
         torch.testing.assert_close(normalized, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["reference", "virtual"])
+@pytest.mark.parametrize("mean", [100.0, 5000.0])
+def test_a_mean_far_greater_than_the_deviation_does_not_cancel(name, mean):
+    """Against float64 to 5e-3: one step of float32 at 5000 is 5e-4."""
+    torch.manual_seed(0)
+    layer, features = norm_of(name)(4), mean + torch.randn(REFERENCES + 8, 4, 8, 8)
+    expected = copy.deepcopy(layer).double()(features.double())
+    torch.testing.assert_close(layer(features).double(), expected, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["reference", "virtual"])
+def test_values_whose_squares_overflow_float16_are_normalized(name):
+    torch.manual_seed(0)
+    features = (300 * torch.randn(REFERENCES + 8, 4, 8, 8)).half()
+    found = norm_of(name)(4)(features)
+    assert found.dtype == torch.float16
+    torch.testing.assert_close(found.float(), norm_of(name)(4)(features.float()), atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize("norm", ["reference", "virtual"])

@@ -3,6 +3,9 @@
 import argparse
 import importlib
 import os
+import signal
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -14,6 +17,7 @@ from zerosum.commands.messages import command
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import compose
 from zerosum.experiment.early_checks import check_first, check_light_parts
+from zerosum.theory.options import check_budget, check_heeded
 
 if TYPE_CHECKING:
     from zerosum.theory.page import Page
@@ -47,14 +51,42 @@ def run(arguments: Sequence[str] | None = None) -> None:
     if not names:
         print("\n".join(f"  {name:20} {meaning}" for name, meaning in SUBJECTS.items()))
         print("\npython theory.py <subject> measures one, python theory.py all each of them.")
+        return
     for name in names:
         check(name, options.options)
-    for name in work_through(partial(write, options=options.options, folder=options.folder), names, options.jobs):
-        print(options.folder / f"{name}.md", flush=True)
-    if names:
+    check_folder(options.folder)
+    started = time.time()
+    try:
+        for name in work_through(partial(write, options=options.options, folder=options.folder), names, options.jobs):
+            print(options.folder / f"{name}.md", flush=True)
+    except KeyboardInterrupt as interrupt:
+        pages = [name for name in names if is_newer(options.folder / f"{name}.md", started)]
+        told = f"Interrupted; in {options.folder}: {', '.join(pages)}." if pages else "Interrupted before any page."
+        raise KeyboardInterrupt(told) from interrupt
+    finally:
+        save_pages_index(options.folder)
+
+
+def check_folder(folder: Path) -> None:
+    """UserError if pages could not be written, before minutes of work; makes the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"--folder {folder}: {error.strerror}: choose a folder that can be written to") from error
+
+
+def is_newer(path: Path, moment: float) -> bool:
+    """Whether the file exists and was written after the moment, in seconds of time.time()."""
+    return path.exists() and path.stat().st_mtime >= moment
+
+
+def save_pages_index(folder: Path) -> None:
+    """Write index.md of the pages that the folder has, if it has any."""
+    if any((folder / f"{name}.md").exists() for name in SUBJECTS):
         from zerosum.theory.index import save_index
 
-        save_index(SUBJECTS, options.folder)
+        save_index(SUBJECTS, folder)
 
 
 def work_through(work: Callable[[str], str], names: Sequence[str], jobs: int) -> Iterable[str]:
@@ -63,8 +95,17 @@ def work_through(work: Callable[[str], str], names: Sequence[str], jobs: int) ->
         yield from map(work, names)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        yield from pool.map(work, names)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), end_at_interrupt) as pool:
+        try:
+            yield from pool.map(work, names)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def end_at_interrupt() -> None:
+    """Let Ctrl-C end this process at once: the process that started it says what was interrupted."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -77,7 +118,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("subject", nargs="?", help="one of the above, or all")
-    parser.add_argument("options", nargs="*", help="key=value, as of train.py with experiment=theory/<subject>")
+    parser.add_argument("options", nargs="*", help="key=value, of those that the subject heeds")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of several subjects")
     parser.add_argument("--folder", type=Path, default=Path("outputs/theory"), help="where pages are written")
     options = parser.parse_intermixed_args(arguments)
@@ -90,8 +131,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def check(name: str, options: Sequence[str]) -> None:
-    """UserError at a wrong option, before torch is imported."""
-    check_first(compose(f"experiment=theory/{name}", *options))
+    """UserError at an option that is wrong or that the subject does not heed, before torch is imported."""
+    check_heeded(name, options)
+    config = compose(f"experiment=theory/{name}", *options)
+    check_first(config)
+    check_budget(name, config)
 
 
 def write(name: str, options: Sequence[str], folder: Path) -> str:

@@ -1,5 +1,7 @@
 """The black squares of a board: a density with holes and sharp edges."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Uniform
@@ -24,7 +26,7 @@ class Checkerboard(KnownDensity):
         """A quarter of a square beyond the board."""
         return self.side * (self.squares / 2 + 0.25)
 
-    def describe(self) -> dict[str, float]:
+    def describe(self) -> dict[str, Any]:
         """The distribution's parameters, for metric cards."""
         return {"squares": self.squares, "side": self.side}
 

@@ -1,16 +1,17 @@
 """Noisy curves in the plane, as densities that can be evaluated: each is a finite mixture of Gaussians along its curve.
 
-The Gaussians stand closer than their standard deviation, so that they overlap and are no modes. With noise of the same
-sigma around points drawn from the curve itself the density would be an integral without a closed form.
+Neighbouring Gaussians stand at most two standard deviations apart, so that they merge and are no modes. With noise of
+the same sigma around points drawn from the curve itself the density would be an integral without a closed form.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from zerosum.data.points import KnownDensity
+from zerosum.data.points import KnownDensity, check_length, unless_usual
 from zerosum.errors import UserError
 
 
@@ -23,15 +24,16 @@ class Curve(KnownDensity):
         self.places = places
         self.sigma = sigma
         self.labels = labels
+        self.shape: dict[str, Any] = {}
 
     @property
     def reach(self) -> float:
         """Six sigma beyond the outermost place."""
         return float(self.places.abs().max() + 6 * self.sigma)
 
-    def describe(self) -> dict[str, float]:
+    def describe(self) -> dict[str, Any]:
         """The distribution's parameters, for metric cards."""
-        return {"gaussians": len(self.places), "sigma": self.sigma}
+        return {"gaussians": len(self.places), "sigma": self.sigma, **self.shape}
 
     def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Points (count, 2), and their labels (count,) where the curve has parts."""
@@ -51,8 +53,12 @@ class SwissRoll(Curve):
 
     def __init__(self, radius: float = 3.0, sigma: float = 0.1, gaussians: int = 400) -> None:
         check_gaussians(gaussians)
+        check_length("radius", radius)
         t = math.pi * (1.5 + 3 * middles(gaussians))
-        super().__init__(radius / (4.5 * math.pi) * t[:, None] * torch.stack([t.cos(), t.sin()], 1), sigma)
+        places = radius / (4.5 * math.pi) * t[:, None] * torch.stack([t.cos(), t.sin()], 1)
+        super().__init__(places, sigma)
+        check_overlap(places, sigma)
+        self.shape = unless_usual(3.0, radius=radius)
 
 
 class TwoMoons(Curve):
@@ -66,6 +72,7 @@ class TwoMoons(Curve):
         outer, inner = torch.stack([t.cos(), t.sin()], 1), torch.stack([1 - t.cos(), 0.5 - t.sin()], 1)
         places = torch.cat([outer, inner]) - torch.tensor([0.5, 0.25])
         super().__init__(places, sigma, torch.arange(2).repeat_interleave(len(t)))
+        check_overlap(outer, sigma)
 
     def count_labels(self) -> list[int]:
         """Both moons are equally likely."""
@@ -80,4 +87,14 @@ def middles(count: int) -> Tensor:
 def check_gaussians(gaussians: int) -> None:
     """UserError if there are too few to make a curve, or more than are worth their time."""
     if not 20 <= gaussians <= 10_000:
-        raise UserError(f"dataset.gaussians={gaussians}: take 20 to 10,000, so many that they overlap")
+        raise UserError(f"dataset.gaussians={gaussians}: take 20 to 10,000")
+
+
+def check_overlap(places: Tensor, sigma: float) -> None:
+    """UserError if neighbours (K, 2) are further apart than two sigma: two such Gaussians have two modes."""
+    apart = float(places.diff(dim=0).norm(dim=1).max())
+    if apart > 2 * sigma:
+        raise UserError(
+            f"dataset.sigma={sigma}: Gaussians that stand {apart:.2g} apart would be modes of their own:"
+            " take more dataset.gaussians, or a sigma of at least half of that"
+        )

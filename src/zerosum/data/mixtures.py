@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from zerosum.data.points import KnownDensity
+from zerosum.data.points import KnownDensity, check_length, check_place, unless_usual
 from zerosum.errors import UserError
 
 MOST_MODES = 10_000
@@ -25,6 +26,7 @@ class GaussianMixture(KnownDensity):
             raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
         self.means = means
         self.sigma = sigma
+        self.shape: dict[str, Any] = {}
         self.sample_shape = tuple(means.shape[1:])
         self.num_classes: int | None = len(means)
 
@@ -33,9 +35,9 @@ class GaussianMixture(KnownDensity):
         """Six sigma beyond the outermost mode."""
         return float(self.means.abs().max() + 6 * self.sigma)
 
-    def describe(self) -> dict[str, float]:
+    def describe(self) -> dict[str, Any]:
         """The distribution's parameters, for metric cards."""
-        return {"modes_in_all": len(self.means), "sigma": self.sigma}
+        return {"modes_in_all": len(self.means), "sigma": self.sigma, **self.shape}
 
     def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points (count, *sample_shape) and the indices of their modes (count,)."""
@@ -73,24 +75,30 @@ class Ring(GaussianMixture):
 
     def __init__(self, modes: int = 8, radius: float = 2.0, sigma: float = 0.02) -> None:
         check_count("modes", modes)
+        check_length("radius", radius)
         angles = torch.arange(modes) * (2 * math.pi / modes)
         super().__init__(radius * torch.stack([angles.cos(), angles.sin()], 1), sigma)
+        self.shape = unless_usual(2.0, radius=radius)
 
 
 class Grid(GaussianMixture):
     """`side` x `side` Gaussians, `spacing` apart (Srivastava et al. 2017, VEEGAN: 25, spacing 2, sigma 0.05)."""
 
     def __init__(self, side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> None:
-        check_count("side", side**2)
+        check_count("side", side * abs(side))
+        check_length("spacing", spacing)
         ticks = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(torch.cartesian_prod(ticks, ticks), sigma)
+        self.shape = unless_usual(2.0, spacing=spacing)
 
 
 class Gaussian1D(GaussianMixture):
     """N(mean, sigma^2) on the line: points (B, 1)."""
 
     def __init__(self, mean: float = 0.0, sigma: float = 1.0) -> None:
-        super().__init__(torch.tensor([[mean]]), sigma)
+        check_place("mean", mean)
+        super().__init__(torch.tensor([[float(mean)]]), sigma)
+        self.shape = unless_usual(0.0, mean=mean)
 
 
 class Mixture1D(GaussianMixture):
@@ -98,4 +106,6 @@ class Mixture1D(GaussianMixture):
 
     def __init__(self, means: Sequence[float] = (-1.5, 1.5), sigma: float = 0.5) -> None:
         check_count("means", len(means))
-        super().__init__(torch.tensor(means)[:, None], sigma)
+        check_place("means", *means)
+        super().__init__(torch.tensor([*map(float, means)])[:, None], sigma)
+        self.shape = unless_usual([-1.5, 1.5], means=[*map(float, means)])

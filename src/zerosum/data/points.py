@@ -1,10 +1,14 @@
 """Endless points on a line or in the plane whose density is known exactly."""
 
+import math
+from typing import Any
+
 import torch
 from PIL import Image
 from torch import Tensor
 
 from zerosum.data.dataset import Batch
+from zerosum.errors import UserError
 from zerosum.randomness import generator
 
 
@@ -33,7 +37,7 @@ class KnownDensity:
         """log p(x) in nats, (B,), of points (B, *sample_shape)."""
         raise NotImplementedError
 
-    def describe(self) -> dict[str, float]:
+    def describe(self) -> dict[str, Any]:
         """The distribution's parameters, for metric cards."""
         raise NotImplementedError
 
@@ -49,6 +53,24 @@ class KnownDensity:
         from zerosum.drawing.density import draw_on_line, draw_over_log_prob  # matplotlib takes a second to import
 
         return (draw_on_line if self.sample_shape == (1,) else draw_over_log_prob)(self.log_prob, self.reach, samples)
+
+
+def check_length(option: str, value: float) -> None:
+    """UserError at a radius or distance that is not above 0, or is infinite or NaN."""
+    if not 0 < value < math.inf:
+        raise UserError(f"dataset.{option}={value}: take a number above 0")
+
+
+def check_place(option: str, *values: float) -> None:
+    """UserError at a coordinate that is infinite or NaN."""
+    for value in values:
+        if not math.isfinite(value):
+            raise UserError(f"dataset.{option}: {value} is no place on the line, take finite numbers")
+
+
+def unless_usual(usual: Any, **parameter: Any) -> dict[str, Any]:
+    """The parameter of a card, or nothing at its usual value: so cards from before it was named stay comparable."""
+    return {name: value for name, value in parameter.items() if value != usual}
 
 
 class SampledPoints:

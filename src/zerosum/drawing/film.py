@@ -40,7 +40,25 @@ def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) ->
 
 def save_film(pictures: list[Image.Image], path: Path, width: int, colours: int) -> None:
     """Save an endless GIF of two or more pictures that rests on the last."""
-    first, *others = [shrink(picture, width).quantize(colours) for picture in pictures]
+    write_film([shrink(picture, width).quantize(colours) for picture in pictures], path)
+
+
+def quantize_together(pictures: list[Image.Image], colours: int, method: Image.Quantize) -> list[Image.Image]:
+    """Pictures of one size with one palette, so that what stands still keeps its colours; without dither.
+
+    The palette is that of eight of them, evenly chosen, one below the other.
+    """
+    chosen = [pictures[round(index * (len(pictures) - 1) / 7)] for index in range(8)]
+    sheet = Image.new("RGB", (chosen[0].width, sum(picture.height for picture in chosen)))
+    for index, picture in enumerate(chosen):
+        sheet.paste(picture, (0, index * picture.height))
+    palette = sheet.quantize(colours, method, dither=Image.Dither.NONE)
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+
+
+def write_film(pictures: list[Image.Image], path: Path) -> None:
+    """Save an endless GIF of two or more pictures with palettes that rests on the last."""
+    first, *others = pictures
     duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
     save_whole(
         path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)

@@ -28,18 +28,32 @@ class ReferenceNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(R + B, C, H, W) to the same shape."""
-        reference, samples = features[:REFERENCES], features[REFERENCES:]
-        means = reference.mean((0, 2, 3)), reference.square().mean((0, 2, 3))  # (C,) each
-        own = samples.mean((2, 3)), samples.square().mean((2, 3))  # (B, C) each
-        mixed = [torch.lerp(mean.expand_as(each), each, self.share) for mean, each in zip(means, own, strict=True)]
-        return torch.cat([self.normalize(reference, *means), self.normalize(samples, *mixed)])
+        """(R + B, C, H, W) to the same shape and dtype; computed in float32 at least, as the norms of torch are."""
+        wide = features.to(torch.promote_types(features.dtype, torch.float32))
+        reference, samples = wide[:REFERENCES], wide[REFERENCES:]
+        fixed = torch.var_mean(reference, (0, 2, 3), correction=0)  # (C,) each
+        own = torch.var_mean(samples, (2, 3), correction=0)  # (B, C) each
+        mixed = combine_moments(fixed, own, self.share)
+        return torch.cat([self.normalize(reference, *fixed), self.normalize(samples, *mixed)]).to(features)
 
-    def normalize(self, features: Tensor, mean: Tensor, square: Tensor) -> Tensor:
+    def normalize(self, features: Tensor, variance: Tensor, mean: Tensor) -> Tensor:
         """weight (x - mean) / sqrt(variance + eps) + bias, of moments (C,) or (B, C)."""
-        variance = (square - mean.square()).clamp(min=0)
         scale = self.weight / (variance + self.eps).sqrt()
-        return features * scale[..., None, None] + (self.bias - mean * scale)[..., None, None]
+        return (features - mean[..., None, None]) * scale[..., None, None] + self.bias[..., None, None]
+
+
+Moments = tuple[Tensor, Tensor]
+"""Variance and mean"""
+
+
+def combine_moments(first: Moments, second: Moments, share: float) -> Moments:
+    """Variance and mean of two groups together, the second with that share of the weight.
+
+    The difference of E x^2 and mean^2 would cancel where the mean is far greater than the deviation.
+    """
+    apart = second[1] - first[1]
+    within = torch.lerp(first[0].expand_as(second[0]), second[0], share)
+    return within + share * (1 - share) * apart.square(), first[1] + share * apart
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {

@@ -146,7 +146,7 @@ def pictures_of(found: Mapping[str, Tensor], truth: Truth) -> list[Picture]:
         is_sign = name == "total_variation"
         draw_optimum(each, found[name], truth, (truth.data > truth.fake).double() if is_sign else truth.best)
         each.set_title(name, fontsize=10)
-    axes[0].legend(fontsize=7, loc="lower right")
+    others.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=3)
     others.supxlabel("x")
     others.supylabel("u / (1 + u), u the density ratio that D implies")
     caption = "D after training against a frozen G, and the D* of the equation."
@@ -157,7 +157,8 @@ def pictures_of(found: Mapping[str, Tensor], truth: Truth) -> list[Picture]:
 
 
 def draw_optimum(axes: Axes, values: Tensor, truth: Truth, best: Tensor) -> None:
-    """The optimum as a dashed black line over D, where there are points to learn from."""
+    """D, and its optimum as a dashed black line where there are points to learn from."""
+    best = best.where(truth.support, torch.nan)
     axes.plot(truth.points, values, color=DISCRIMINATOR, linewidth=2.2, label="D, trained")
     axes.plot(truth.points, best, color=TRUTH, linestyle="--", linewidth=1, label="D*, exact")
     outside = (~truth.support).double()

@@ -94,10 +94,17 @@ both together. For alternating updates they are $t \pm \sqrt{t^2 - (1 - h \gamma
 2$. The game converges near the solution if all moduli are below 1, and diverges if one is above.
 """
 LOOK = """
-Without a regularizer both players circle the solution. Simultaneous updates spiral outwards near it, as their
+Without a regularizer both players turn around the solution. Near it simultaneous updates move outwards, as their
 eigenvalues lie outside the unit circle for every rate; alternating ones stay on a closed curve, as theirs lie on it.
-Some losses, nonsat among them, bend far from the solution and spiral in there, the slower the nearer they come. R1
-and R2 pull inwards: a spiral into the solution. The gradient penalty of WGAN-GP pulls D's slope to 1, which it is not
-at the solution, so it cycles around it and never arrives. Clipping bounds D and leads nowhere either. Drift does
-nothing here: D(0) is 0 already.
+Far from it the losses bend: nonsat and others spiral in, the slower the nearer they come, and maximum_likelihood,
+whose slope grows with the logit, leaves the panel.
+
+R1 and R2 pull inwards. With nonsat and gamma = 0.5 the root in the equation is 0: critically damped, the path bends
+once and runs in without turning around the solution, and R1 and R2 together are overdamped, which is slower. The
+Wasserstein loss pulls four times as hard, and there R1 makes a spiral into the solution, as instance noise does with
+nonsat. The gradient penalty of WGAN-GP pulls D's slope to 1, which it is not at the solution, so it cycles around it
+and never arrives. DRAGAN pulls it there too, and against nonsat it holds D's sign: G creeps away from the data, the
+slower the flatter D gets. The penalty of LeCam is of fourth order here, as D(G(z)) is psi theta, so near the solution
+it holds nothing back and the path circles. Clipping bounds D and leads nowhere either. Drift does nothing: D(0) is 0
+already.
 """

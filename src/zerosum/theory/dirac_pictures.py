@@ -90,7 +90,15 @@ def draw_film(gamma: float, lr: float, frames: int = 40) -> list[Image.Image]:
 def pictures(gamma: float, lr: float) -> list[Picture]:
     """All of them, with their captions."""
     return [
-        Picture("dirac_gan", "Every loss without a regularizer: from the square to the dot.", [draw_losses(lr)]),
+        Picture(
+            "dirac_gan",
+            "Every loss without a regularizer: from the square to the dot; maximum_likelihood leaves its panel.",
+            [draw_losses(lr)],
+        ),
         Picture("dirac_gan_regularizers", "The regularizers, each with its loss.", [draw_regularizers(gamma, lr)]),
-        Picture("dirac_gan_film", "Circle, spiral, cycle and spiral, alternating.", draw_film(gamma, lr)),
+        Picture(
+            "dirac_gan_film",
+            "Alternating: a slow spiral, critical damping, a cycle that does not end, and a spiral.",
+            draw_film(gamma, lr),
+        ),
     ]

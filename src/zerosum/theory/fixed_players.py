@@ -1,6 +1,6 @@
 """Fixed G, fixed D: the best D against a frozen G is a density ratio, the best G against a frozen D is one point."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -30,12 +30,13 @@ class Moment(NamedTuple):
     """(1024, 2)"""
 
 
-def peak(discriminator: nn.Module, reach: float) -> Tensor:
-    """argmax D on [-reach, reach]^2, (2,): the best point of a fine mesh."""
+def peak(values: Callable[[Tensor], Tensor], reach: float) -> tuple[Tensor, float]:
+    """The argmax (2,) on [-reach, reach]^2 of values (N,) of points (N, 2), by a fine mesh, and the maximum."""
     ticks = torch.linspace(-reach, reach, 801)
     mesh = torch.cartesian_prod(ticks, ticks)
     with torch.no_grad():
-        return mesh[discriminator(mesh).logits.argmax()]
+        heights = values(mesh)
+    return mesh[heights.argmax()], float(heights.max())
 
 
 def train_generator(
@@ -67,10 +68,19 @@ def examine(trials: Mapping[str, Trial]) -> Page:
     fake = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(1))
     discriminator = fit_discriminator(fresh(gan.discriminator), gan.loss, real, fake, 4 * images // batch, batch, 2e-3)
     discriminator.requires_grad_(False)
-    best = peak(discriminator, data.reach)
+    found = peak(lambda points: discriminator(points).logits.sigmoid(), data.reach)
+    truth = peak(lambda points: optimum(data, points), data.reach)
+    best = found[0]
     seen = train_generator(gan.generator, discriminator, gan.loss, images // batch, batch)
     rows = rows_of(seen, discriminator, best, real[:20_000], fake[:20_000], data)
+    rows += [Row(f"x_{axis + 1} of argmax D", float(best[axis]), float(truth[0][axis])) for axis in (0, 1)]
+    rows.append(Row("max D", found[1], truth[1]))
     return Page(TITLE, EQUATION, LOOK, rows, pictures_of(seen, discriminator, best, trial))
+
+
+def optimum(data: KnownDensity, points: Tensor) -> Tensor:
+    """D* (N,) against the frozen G, at points (N, 2)."""
+    return optimal_discriminator(data.log_prob(points).exp(), BROAD.log_prob(points).exp())
 
 
 def rows_of(
@@ -81,8 +91,7 @@ def rows_of(
     with torch.no_grad():
         gap = discriminator(best[None]).logits[0].sigmoid() - discriminator(last).logits.sigmoid()
         both = torch.cat([real, fake])
-        truth = optimal_discriminator(data.log_prob(both).exp(), BROAD.log_prob(both).exp())
-        error = (discriminator(both).logits.sigmoid() - truth).abs().mean()
+        error = (discriminator(both).logits.sigmoid() - optimum(data, both)).abs().mean()
     distance = (last - best).norm(dim=1)
     return [
         Row("mean distance of G's samples from argmax D at the end", float(distance.mean()), 0.0),
@@ -130,6 +139,7 @@ The best answer of G to a D that does not move is a delta: the same point for ev
 LOOK = """
 D was trained against samples of N(0, I), so it is a good judge of this plane. Then it was frozen, and G was trained
 against it until nothing moved. All of G's samples run uphill and end at one point: the ring is around D's greatest
-value on a fine mesh. Nothing in the cost of G asks for variety; in a game only D's answers do. What happens if D
+value on a fine mesh, which is near that of D*, though not at it: D was trained on samples, and the peak is flat.
+Nothing in the cost of G asks for variety; in a game only D's answers do. What happens if D
 answers too late is [mode collapse](mode_collapse.md).
 """

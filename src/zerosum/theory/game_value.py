@@ -99,9 +99,9 @@ def rows_of(seen: list[Moment]) -> list[Row]:
         Row("V(G, D*) at the end; analytic: of a perfect G, -2 log 2", last.optimal, -LOG4),
         Row("half of it, as J_D has it with its factor 1/2; -log 2", last.optimal / 2, -math.log(2)),
         Row("V(G, D) at the end, with the D of the last step", last.value, -LOG4),
-        Row("JSD(p_data, p_G) at the start; analytic: the greatest possible, log 2", seen[0].divergence, math.log(2)),
+        Row("JSD(p_data, p_G) at the start; it is at most log 2 = 0.693", seen[0].divergence),
         Row("JSD(p_data, p_G) at the end; analytic: of a perfect G", last.divergence, 0.0),
-        Row("greatest V(G, D) - V(G, D*) of all moments; analytic: at most 0", above, 0.0),
+        Row("greatest V(G, D) - V(G, D*) of all moments; it is at most 0", above),
     ]
 
 
@@ -150,8 +150,8 @@ is greatest at $D^*$, where it is $V(G, D^*) = -2 \log 2 + 2\,\mathrm{JSD}(p_\ma
 Goodfellow's tutorial: $J_D = -V / 2$, so a perfect G makes $-J_D$ equal to $-\log 2 = -0.693$.
 """
 LOOK = """
-The blue band and the dashed line are two computations that share no formula: an integral over z of log(1 - D*(G(z))),
-and entropies of densities on the line. They agree at every moment. The green line is the D that really plays. It may
+The blue band and the dashed line are two computations from the same density of G on the line: an integral over z of
+log(1 - D*(G(z))), and entropies. They agree at every moment. The green line is the D that really plays. It may
 not rise above them, and where it falls below, D is not optimal and G descends something else than the divergence. It
 ends a little above or below -2 log 2: V(G, D) near its solution does not mean that G is perfect, as a D that says 1/2
 everywhere has that value against any G.

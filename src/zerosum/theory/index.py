@@ -13,7 +13,7 @@ This folder is made by `make theory`, which takes some minutes on two CPU cores;
 
     python theory.py                                    # lists the subjects
     python theory.py density_ratio                      # one of them, into outputs/theory
-    python theory.py density_ratio model.width=32       # with options of its preset in conf/experiment/theory
+    python theory.py density_ratio model.width=32       # with an option of those that it heeds
     python train.py experiment=theory/density_ratio     # the game of the preset as an ordinary run
 
 A subject plays the games that its page names, with the networks, losses and steps of every other run, and measures

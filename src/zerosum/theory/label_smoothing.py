@@ -41,7 +41,7 @@ class SmoothedCrossEntropy:
 
 
 def smoothed_optimum(data: Tensor, fake: Tensor, alpha: float, beta: float) -> Tensor:
-    """D* = ((1 - alpha) p_data + beta p_G) / (p_data + p_G) (Goodfellow 2016, equation 18), of densities (N,)."""
+    """D* = ((1 - alpha) p_data + beta p_G) / (p_data + p_G) (Goodfellow 2016), of densities (N,)."""
     return ((1 - alpha) * data + beta * fake) / (data + fake)
 
 
@@ -91,8 +91,8 @@ def rows_of(found: Mapping[str, Tensor], best: Mapping[str, Tensor], points: Ten
             Row(f"smoothing {name}: D at the stray samples", float(found[name][stray]), float(best[name][stray]))
         )
     for name in SMOOTHINGS:
-        measured, known = (slope_of_log(values[name], points, STRAY - 1.2) for values in (found, best))
-        rows.append(Row(f"smoothing {name}: d log D/dx at the stray samples' side", measured, known))
+        measured, known = (slope_of_log(values[name], points, STRAY) for values in (found, best))
+        rows.append(Row(f"smoothing {name}: d log D/dx at x = {STRAY}, where the stray samples are", measured, known))
     return [
         *rows,
         Row(
@@ -133,13 +133,15 @@ With real targets $1 - \alpha$ and fake targets $\beta$ the optimal D is
 
 $$D^*(x) = \frac{(1 - \alpha)\, p_\mathrm{data}(x) + \beta\, p_G(x)}{p_\mathrm{data}(x) + p_G(x)}$$
 
-(Goodfellow 2016, equation 18). `loss.smooth` of this framework is $\alpha$; there is no $\beta$.
+(Goodfellow 2016, on one-sided label smoothing). `loss.smooth` of this framework is $\alpha$; there is no $\beta$. This
+page trains a D for each smoothing against samples of a fixed $p_G$, so `loss.smooth` of its preset is for `train.py`.
 """
 LOOK = """
 Here three in ten samples of G are stray. Left: alpha only multiplies D by 1 - alpha, so the slope of log D, by which
 a non-saturating G moves its samples, is what it was. Right: beta adds p_G to what D is taught to call real, the false
-peak of the dotted line at the stray samples. D cannot fall below beta there: log D is flat, and the stray samples
-have no reason to move.
+peak of the dotted line at the stray samples. D cannot fall below beta there: the slope of log D* at x = 2.5 is 0 to
+five digits, and the stray samples have no reason to move. The trained D has few data there, D* being 1e-7 without
+smoothing, so its own slope is right in sign and size of order and not in its digits.
 
 The tutorial says that D itself has a peak near the stray samples. For the optimal D that is not so: D* is beta + (1 -
 alpha - beta) p_data / (p_data + p_G), which rises and falls where the one without smoothing does. The last row counts

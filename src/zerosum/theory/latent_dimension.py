@@ -42,8 +42,8 @@ class Result(NamedTuple):
     """Of the support of p_G, by counting boxes"""
     distance: float
     """Sliced Wasserstein distance of 10,000 samples from the data"""
-    film: list[Tensor]
-    """Samples (N, 2) over training; of one-dimensional z in the order of z"""
+    film: list[tuple[int, Tensor]]
+    """Images seen, and samples (N, 2) then; of one-dimensional z in the order of z"""
 
 
 def support(trial: Trial) -> list[Tensor]:
@@ -69,7 +69,7 @@ def in_order(trial: Trial, count: int) -> Tensor:
 
 def train(trial: Trial) -> Result:
     """Train one G and measure its support."""
-    film = play(trial, MOMENTS, lambda gan: in_order(trial, 2000))
+    film = play(trial, MOMENTS, lambda gan: (gan.images_seen, in_order(trial, 2000)))
     data, size = density_of(trial), trial.module.latent_dim
     points = torch.cat(support(trial))
     dimension = box_dimension([count_boxes(points, data.reach, side) for side in SIDES], SIDES)
@@ -88,7 +88,7 @@ def examine(trials: Mapping[str, Trial]) -> Page:
     rows += [Row(f"dim z = {each.size}: sliced Wasserstein distance", each.distance) for each in results]
     rows.append(Row("as many points of the data in place of the samples", floor))
     data = density_of(next(iter(trials.values())))
-    frames = [draw([each.film[index] for each in results], results, data) for index in range(len(results[0].film))]
+    frames = [draw(results, index, data) for index in range(len(results[0].film))]
     return Page(
         TITLE,
         EQUATION,
@@ -106,26 +106,28 @@ def real_points(trials: Mapping[str, Trial]) -> Tensor:
     return density_of(next(iter(trials.values()))).sample(10_000, torch.Generator().manual_seed(5))[0]
 
 
-def draw(samples: list[Tensor], results: list[Result], data: KnownDensity) -> Image.Image:
-    """A panel for each G: a line for one-dimensional z, else dots."""
+def draw(results: list[Result], index: int, data: KnownDensity) -> Image.Image:
+    """A panel for each G at one moment: a line for one-dimensional z, else dots, over shaded data."""
     figure, axes = panels(1, len(results), 2.8, 3.0)
-    for each, points, result in zip(axes, samples, results, strict=True):
-        draw_plane(each, data, None if result.size == 1 else points)
+    reach = min(2 * data.reach, max(data.reach, *(float(result.film[-1][1].abs().max()) for result in results)))
+    for each, result in zip(axes, results, strict=True):
+        images, points = result.film[index]
+        draw_plane(each, data, None if result.size == 1 else points, reach, shade=True)
         if result.size == 1:
             each.plot(*points.T, color=FAKE, linewidth=0.8)
-        each.set_title(f"dim z = {result.size}", fontsize=10)
+        each.set_title(f"dim z = {result.size}\n{images:,} images", fontsize=10)
     return picture_of(figure)
 
 
 TITLE = "The dimension of z"
 EQUATION = r"""
 G is continuous, so the support of $p_G$ is the image of a space of $\dim z$ dimensions and has at most that many: for
-$\dim z < \dim x$ it has no volume, and $p_G$ no density (Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017,
+$\dim z < \dim x$ it has no volume, and $p_G$ no density (Goodfellow 2016, section 3.1; Arjovsky and Bottou 2017,
 lemma 1). The box-counting dimension is the slope of $\log N(\epsilon)$ in $\log 1/\epsilon$, $N$ the number of boxes
 of side $\epsilon$ that hold a sample.
 """
 LOOK = """
-The data fill the squares of the outlined board. With one-dimensional z, G has to draw them with one line, which gets
+The data fill the shaded squares of the board. With one-dimensional z, G has to draw them with one line, which gets
 longer and more winding as training goes on, and stays a line. From two dimensions on it fills areas; where p_G is
 thin, boxes stay empty for want of samples, so the measured number falls short of 2. More dimensions than x has are
 not needed: compare the distances in the table. Thin bridges between the squares stay in every panel: a continuous G

@@ -15,8 +15,8 @@ from zerosum.theory.trial import Trial, density_of, fakes_of, play
 SAMPLES = 2_000
 BATCH = 100
 """Samples that D sees together, a multiple of every pack"""
-FEWEST = 20
-"""Samples that a mode must get to count as found: a hundredth of them, where an eighth would be its due"""
+FEWEST = 0.25
+"""The share of its due that a mode must get to count as found; points spread evenly over a disc find none of a ring"""
 
 
 class Moment(NamedTuple):
@@ -26,9 +26,11 @@ class Moment(NamedTuple):
     seconds: float
     """Of training, without this measurement"""
     modes: int
-    """That have at least FEWEST of the samples within 3 sigma"""
+    """That have at least FEWEST of their due within 3 sigma"""
     near: float
     """Share of the samples within 3 sigma of a mode"""
+    favourite: int
+    """The mode that most samples are nearest to"""
     value: float
     """V(G, D) = E log D(x) + E log(1 - D(G(z))), by SAMPLES of each"""
     fakes: Tensor
@@ -36,11 +38,16 @@ class Moment(NamedTuple):
 
 
 def found_modes(data: KnownDensity, fakes: Tensor) -> int:
-    """Modes with at least FEWEST samples within 3 sigma."""
+    """Modes with at least FEWEST of their due, an equal share of the samples (N, d), within 3 sigma."""
     assert isinstance(data, GaussianMixture), "modes are counted of mixtures"
     distances, nearest = torch.cdist(fakes, data.means).min(1)
     counts = torch.bincount(nearest[distances <= 3 * data.sigma], minlength=len(data.means))
-    return int((counts >= FEWEST).sum())
+    return int((counts >= FEWEST * len(fakes) / len(data.means)).sum())
+
+
+def favourite_mode(data: GaussianMixture, fakes: Tensor) -> int:
+    """The index of the mode that most of the samples (N, d) are nearest to."""
+    return int(torch.cdist(fakes, data.means).argmin(1).bincount().argmax())
 
 
 def value(gan: GAN, real: Tensor, fake: Tensor) -> float:
@@ -63,6 +70,6 @@ def watch(trial: Trial, moments: int) -> list[Moment]:
         real, _ = data.sample(SAMPLES, torch.Generator().manual_seed(0))
         near = ModeCoverage()(data, fakes)["high_quality"]
         modes, now = found_modes(data, fakes), value(gan, real, fakes)
-        return Moment(gan.images_seen, gan.seconds_trained, modes, near, now, fakes)
+        return Moment(gan.images_seen, gan.seconds_trained, modes, near, favourite_mode(data, fakes), now, fakes)
 
     return play(trial, moments, observe)

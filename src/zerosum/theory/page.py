@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from zerosum.drawing.film import save_film
+from zerosum.drawing.film import quantize_together, write_film
 from zerosum.files import save_whole
 
 
@@ -56,8 +56,7 @@ def save_page(page: Page, name: str, command: str, folder: Path) -> Path:
 def save_picture(picture: Picture, folder: Path) -> None:
     """A PNG, or a GIF of several frames; few colours and no dither make small files, which a repository can hold."""
     if len(picture.frames) > 1:
-        frames = [frame.quantize(48, RARE_TOO, dither=Image.Dither.NONE).convert("RGB") for frame in picture.frames]
-        save_film(frames, folder / file_name(picture), width=1000, colours=48)
+        write_film(quantize_together(picture.frames, 48, RARE_TOO), folder / file_name(picture))
         return
     drawn = picture.frames[0].quantize(200, RARE_TOO, dither=Image.Dither.NONE)
     save_whole(folder / file_name(picture), lambda partial: drawn.save(partial, "PNG", optimize=True))
@@ -85,7 +84,10 @@ def table(rows: list[Row]) -> str:
 
 
 def format_number(value: float) -> str:
-    """Four significant digits, and as many decimals as that takes; whole numbers as such."""
+    """Four significant digits, six where four would make it a whole number; whole numbers as such."""
     if value == round(value) and abs(value) < 1e6:
         return str(round(value))
-    return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.4g}"
+    if abs(value) < 1e-3:
+        return f"{value:.1e}"
+    short = f"{value:.4g}"
+    return f"{value:.6g}" if float(short) == round(value) else short

@@ -46,9 +46,17 @@ def draw_line_density(axes: Axes, points: Tensor, data: Tensor, fake: Tensor) ->
 
 
 def draw_plane(
-    axes: Axes, data: KnownDensity, samples: Tensor | None = None, reach: float | None = None, colour: str = DATA
+    axes: Axes,
+    data: KnownDensity,
+    samples: Tensor | None = None,
+    reach: float | None = None,
+    colour: str = DATA,
+    shade: bool = False,
 ) -> None:
-    """Contours of the true density, or circles around its modes, and samples (N, 2) on top; equal axes."""
+    """Contours of the true density, or circles around its modes, and samples (N, 2) on top; equal axes.
+
+    With `shade` the inside of the lowest contour is lightly filled.
+    """
     reach = reach or data.reach
     if isinstance(data, GaussianMixture) and data.sigma < reach / 30:
         axes.plot(*data.means.T, "o", color=colour, markersize=11, fillstyle="none", zorder=2)
@@ -57,6 +65,8 @@ def draw_plane(
         density = data.log_prob(torch.cartesian_prod(ticks, ticks)).exp().view(160, 160).T
         levels = [share * float(density.max()) for share in (0.1, 0.4, 0.8)]
         axes.contour(ticks, ticks, density, levels=levels, colors=colour, linewidths=0.8, zorder=2)
+        if shade:
+            axes.contourf(ticks, ticks, density, levels=[levels[0], torch.inf], colors=colour, alpha=0.15, zorder=1)
     if samples is not None:
         axes.plot(*samples.T, ".", color=FAKE, markersize=2.5, alpha=0.6, zorder=3)
     axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))

@@ -45,7 +45,7 @@ class Moment(NamedTuple):
     norms: dict[str, float]
     """|gradient of J_G in G's weights|"""
     by_chain_rule: dict[str, float]
-    """The same from the slopes above: |mean_z slope(D(G(z))) dlogit / dweights|"""
+    """The same from the slopes above: |mean_z slope(D(G(z))) dlogit / dweights|, the last factor by autograd"""
 
 
 def norm(gradients: tuple[Tensor, ...]) -> float:
@@ -101,10 +101,10 @@ def rows_of(seen: list[Moment]) -> list[Row]:
     ]
     error = max(float(each.max() / SLOPES[name](logits.sigmoid()).max()) for name, each in apart.items())
     rows.append(Row("greatest relative error of the three slopes, D from 1e-4 to 1 - 1e-4", error, 0.0))
-    rows.append(Row("mean D(G(z)) at the end of D's training", last.fooled, 0.0))
+    rows.append(Row("mean D(G(z)) at the end of D's training; a perfect D would say 0", last.fooled))
     rows += [
         Row(
-            f"{name}: norm of G's gradient then; analytic: by the chain rule",
+            f"{name}: norm of G's gradient then; analytic: the slopes above times dlogit/dweights of autograd",
             last.norms[name],
             last.by_chain_rule[name],
         )
