@@ -22,7 +22,6 @@ TITLES = {
     "ring_losses": ("Every loss on the ring of 8 Gaussians", "recipe", "high_quality"),
     "mnist_labels": ("Conditional GANs on MNIST", "labels", "fid"),
     "mnist_labels_none": ("The same without labels", "labels", "fid"),
-    "mnist_projection": ("MNIST by projection", "labels", "fid"),
     "fashion_mnist_projection": ("Fashion-MNIST by projection", "labels", "fid"),
     "mnist_100_labels": ("MNIST with 100 labels", "labels", "test_errors"),
     "relativistic_ablation": ("R3GAN's ablation on the grid of 25 Gaussians", "loss,regularizer", "modes"),
