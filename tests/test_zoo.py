@@ -405,7 +405,7 @@ def test_r3gans_embeddings_of_labels_start_as_in_the_original():
         (["model=stylegan2", "model.channel_max=8", "model.discriminator.group=0"], r"model\.discriminator\.group=0"),
         (["model=stylegan2", "model.generator.style_dim=0"], r"model\.generator\.style_dim=0"),
         (["model=stylegan2", "model.channel_max=8", "training.batch_size=33"], "such as 64"),
-        (["model=sngan", "trainer.precision=64-true"], "take 32-true, bf16-mixed or 16-mixed"),
+        (["model=sngan", "trainer.precision=64-true"], "trains in 32-true, bf16-mixed or 16-mixed"),
     ],
 )
 def test_impossible_options_are_refused_by_their_names(composed, options, message):

@@ -113,6 +113,15 @@ def check_trainer(trainer: dict[str, Any]) -> None:
         raise UserError(f"trainer.devices={devices}: this CPU has {os.cpu_count()} cores: choose no more")
 
 
+def check_precision(config: dict[str, Any]) -> None:
+    """UserError where a GAN, whose noise and images are float32, would have weights of another type."""
+    precision = str(config["trainer"].get("precision"))
+    if is_gan(config) and precision in ("16-true", "bf16-true", "64-true"):
+        raise UserError(
+            f"trainer.precision={precision}: a GAN trains in 32-true, bf16-mixed or 16-mixed: take one of these"
+        )
+
+
 def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
     """UserError if a value that a sweeper asks for is not measured, or has no better direction."""
     better = [callback.protocol.better for callback in callbacks if isinstance(callback, Evaluate)]
@@ -125,12 +134,6 @@ def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
 
 def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
     """The players, their loss and the rules of the game."""
-    precision = config["trainer"].get("precision", "32-true")
-    if str(precision) in ("16-true", "bf16-true", "64-true"):
-        raise UserError(
-            f"trainer.precision={precision}: the noise and images of a GAN are float32: take 32-true, bf16-mixed or"
-            " 16-mixed"
-        )
     game, training = Game(**config["game"]), TrainingSettings(**config["training"])
     if training.batch_size % (training.accumulate * game.pack):
         raise UserError(
@@ -193,6 +196,7 @@ def build(config: dict[str, Any]) -> Experiment:
     run, training = Run(**config["run"]), TrainingSettings(**config["training"])
     dataset: Dataset = make(config["dataset"])
     check_dataset(dataset)
+    check_precision(config)
     # Some datasets must be opened to know their classes, which only labels need.
     module = build_module(config, shape_of(dataset) if config["labels"] else DataShape(dataset.sample_shape))
     check_optimizers(module)
