@@ -139,9 +139,9 @@ page trains a D for each smoothing against samples of a fixed $p_G$, so `loss.sm
 LOOK = """
 Here three in ten samples of G are stray. Left: alpha only multiplies D by 1 - alpha, so the slope of log D, by which
 a non-saturating G moves its samples, is what it was. Right: beta adds p_G to what D is taught to call real, the false
-peak of the dotted line at the stray samples. D cannot fall below beta there: the slope of log D* at x = 2.5 is 0 to
-five digits, and the stray samples have no reason to move. The trained D has few data there, D* being 1e-7 without
-smoothing, so its own slope is right in sign and size of order and not in its digits.
+peak of the dotted line at the stray samples. D cannot fall below beta there: the slope of log D* at x = 2.5 is less
+than 1e-5, and the stray samples have no reason to move. The trained D has no real points there, D* being 1e-7 without
+smoothing, so its own slope is off by up to a sixth without beta, and by up to 0.02 with it.
 
 The tutorial says that D itself has a peak near the stray samples. For the optimal D that is not so: D* is beta + (1 -
 alpha - beta) p_data / (p_data + p_G), which rises and falls where the one without smoothing does. The last row counts

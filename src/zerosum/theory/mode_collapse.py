@@ -136,6 +136,7 @@ it together with the share of samples near a mode, which says how sharp they are
 Each remedy plays the same game, with the same number of steps of G for each of D's; what differs is what D sees
 (batches, packs), what holds it back (R1 and R2), or how far G looks ahead (unrolling). Minibatch discrimination finds
 most of the modes in both games. With ten steps of G for each of D's, unrolling and minibatch deviation do so too;
-with three, where both had fewer steps of G, unrolling finds some and minibatch deviation hardly any. Packs of two help
-little in this budget, and R1 and R2 do not: they hold D back, and here D is the one that is late. One seed each.
+with three, where both had fewer steps of G, unrolling finds them late, and minibatch deviation scatters its samples
+over the plane. Packs of two find few in this budget, and R1 and R2 no more than nothing does: they hold D back, and
+here D is the one that is late. One seed each.
 """
