@@ -138,6 +138,26 @@ QUICK = {
 }
 
 
+HOLDS: dict[str, dict[str, tuple[float, float]]] = {
+    "batch_norm": {
+        "batch, as in training": (0.005, 1),
+        "reference, as in training": (0, 1e-9),
+        "virtual, as in training": (0, 1e-9),
+        "batch, running statistics": (0, 1e-9),
+        "norm layers": (0, 0),
+    },
+    "divergences": {
+        "KL(data, model): standard deviation": (1.580, 1.582),
+        "KL(model, data): abs(mean)": (1.48, 1.51),
+        "greatest difference of their weights": (0, 1e-5),
+    },
+    "discriminator_steps": {"k = 1: steps of G": (80, 80), "k = 20: steps of G": (4, 4), "k = 1: V(G, D)": (-1.5, 0)},
+    "latent_dimension": {"dim z = 1: box-counting dimension": (0.5, 1.1)},
+    "mode_collapse": {"max and min exchanged, nothing (": (0, 1)},
+}
+"""What holds already at the budgets of QUICK: rows whose name begins so lie between these"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_every_subject_measures_and_draws(name, tmp_path, monkeypatch):
@@ -147,6 +167,9 @@ def test_every_subject_measures_and_draws(name, tmp_path, monkeypatch):
     monkeypatch.setattr("zerosum.theory.batch_norm.SIZES", (4, 32))
     page = examine(name, QUICK[name])
     assert page.rows and all(isinstance(row.measured, int | float) for row in page.rows)
+    for beginning, (low, high) in HOLDS.get(name, {}).items():
+        found = [row.measured for row in page.rows if row.quantity.startswith(beginning)]
+        assert found and all(low <= value <= high for value in found), beginning
     text = save_page(page, name, "python theory.py", tmp_path).read_text()
     assert text.count("\n| ") >= len(page.rows)
     for picture in page.pictures:
