@@ -43,6 +43,7 @@ def main(names: list[str]) -> None:
         title, row, value = TITLES[name]
         sweep, page = ROOT / "outputs" / name, ROOT / "docs" / f"{name}.md"
         write_comparison([sweep], page, title, row.split(","), value)
+        page.write_text(page.read_text(encoding="utf-8").replace(f"{ROOT}/", ""), encoding="utf-8")
         text = json.dumps(collect_measurements(sweep), indent=1)
         (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         lines = page.read_text(encoding="utf-8").splitlines()
