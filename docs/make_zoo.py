@@ -3,10 +3,10 @@
 python docs/make_zoo.py
 """
 
-import re
 from pathlib import Path
 
 import torch
+from make_tables import fill_block
 from torch import nn
 
 from zerosum.data.dataset import DataShape
@@ -47,12 +47,7 @@ def main() -> None:
     for name, options in BY_CLASS.items():
         counts = [count(each) for overrides in ([], options) for each in networks(f"model={name}", *overrides)]
         rows.append(f"| `{name}` | {' | '.join(counts)} | `{' '.join(options)}` |")
-    block = r"(<!-- parameters: [^>]*-->\n).*?(<!-- end -->)"
-    text = PAGE.read_text(encoding="utf-8")
-    table = "\n".join(rows)
-    PAGE.write_text(
-        re.sub(block, lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL), encoding="utf-8"
-    )
+    fill_block(PAGE, "parameters", "\n".join(rows))
 
 
 if __name__ == "__main__":

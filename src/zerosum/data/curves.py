@@ -9,27 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from zerosum.data.points import KnownDensity, check_length, unless_usual
+from zerosum.data.points import EqualGaussians, check_length, unless_usual
 from zerosum.errors import UserError
 
 
-class Curve(KnownDensity):
-    """Equally likely Gaussians of deviation `sigma` at places (K, 2) along a curve, which may have labels (K,)."""
+class Curve(EqualGaussians):
+    """Gaussians along a curve, whose parts may have labels (K,)."""
 
     def __init__(self, places: Tensor, sigma: float, labels: Tensor | None = None) -> None:
-        if not 0 < sigma < math.inf:
-            raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
-        self.places = places
-        self.sigma = sigma
+        super().__init__(places, sigma)
         self.labels = labels
-        self.shape: dict[str, Any] = {}
-
-    @property
-    def reach(self) -> float:
-        """Six sigma beyond the outermost place."""
-        return float(self.places.abs().max() + 6 * self.sigma)
 
     def describe(self) -> dict[str, Any]:
         """The distribution's parameters, for metric cards."""
@@ -37,15 +27,8 @@ class Curve(KnownDensity):
 
     def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Points (count, 2), and their labels (count,) where the curve has parts."""
-        chosen = torch.randint(len(self.places), (count,), generator=random)
-        points = self.places[chosen] + self.sigma * torch.randn(count, 2, generator=random)
+        points, chosen = super().sample(count, random)
         return points, None if self.labels is None else self.labels[chosen]
-
-    def log_prob(self, points: Tensor) -> Tensor:
-        """log 1/K sum_k N(x; place_k, sigma^2 I), of points (B, 2)."""
-        places = self.places.to(points)
-        normal = Independent(Normal(places, torch.full_like(places, self.sigma)), 1)
-        return MixtureSameFamily(Categorical(torch.ones_like(places[:, 0])), normal).log_prob(points)
 
 
 class SwissRoll(Curve):

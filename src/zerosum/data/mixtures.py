@@ -8,48 +8,31 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zerosum.data.points import KnownDensity, check_length, check_place, unless_usual
+from zerosum.data.points import EqualGaussians, check_length, check_place, unless_usual
 from zerosum.errors import UserError
 
 MOST_MODES = 10_000
 """Drawing the density takes memory for each mode."""
 
 
-class GaussianMixture(KnownDensity):
+class GaussianMixture(EqualGaussians):
     """Equally likely isotropic Gaussians of deviation `sigma` around `means` (K, 1 or 2); the label is the mode.
 
     Each is a mode of its own, so that modes can be counted.
     """
 
     def __init__(self, means: Tensor, sigma: float) -> None:
-        if not 0 < sigma < math.inf:
-            raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
-        self.means = means
-        self.sigma = sigma
-        self.shape: dict[str, Any] = {}
-        self.sample_shape = tuple(means.shape[1:])
+        super().__init__(means, sigma)
         self.num_classes: int | None = len(means)
 
     @property
-    def reach(self) -> float:
-        """Six sigma beyond the outermost mode."""
-        return float(self.means.abs().max() + 6 * self.sigma)
+    def means(self) -> Tensor:
+        """(K, 1 or 2)"""
+        return self.places
 
     def describe(self) -> dict[str, Any]:
         """The distribution's parameters, for metric cards."""
         return {"modes_in_all": len(self.means), "sigma": self.sigma, **self.shape}
-
-    def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Points (count, *sample_shape) and the indices of their modes (count,)."""
-        modes = torch.randint(len(self.means), (count,), generator=random)
-        return self.means[modes] + self.sigma * torch.randn(count, *self.sample_shape, generator=random), modes
-
-    def log_prob(self, points: Tensor) -> Tensor:
-        """log p(x) of points (B, d): logsumexp_k log N(x; mean_k, sigma^2 I) - log K."""
-        squared = (points[:, None] - self.means.to(points)).square().sum(2)  # (B, K)
-        (dimensions,) = self.sample_shape
-        normal = -0.5 * squared / self.sigma**2 - 0.5 * dimensions * math.log(2 * math.pi * self.sigma**2)
-        return normal.logsumexp(1) - math.log(len(self.means))
 
     def count_labels(self) -> list[int]:
         """Modes are equally likely."""

@@ -55,6 +55,36 @@ class KnownDensity:
         return (draw_on_line if self.sample_shape == (1,) else draw_over_log_prob)(self.log_prob, self.reach, samples)
 
 
+class EqualGaussians(KnownDensity):
+    """Equally likely isotropic Gaussians of deviation `sigma` at `places` (K, d); a child says what they are."""
+
+    def __init__(self, places: Tensor, sigma: float) -> None:
+        if not 0 < sigma < math.inf:
+            raise UserError(f"dataset.sigma={sigma} is no standard deviation: take a number above 0")
+        self.places = places
+        self.sigma = sigma
+        self.sample_shape = tuple(places.shape[1:])
+        self.shape: dict[str, Any] = {}
+        """Where the Gaussians are, for metric cards"""
+
+    @property
+    def reach(self) -> float:
+        """Six sigma beyond the outermost Gaussian."""
+        return float(self.places.abs().max() + 6 * self.sigma)
+
+    def sample(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Points (count, d) and the indices (count,) of their Gaussians."""
+        chosen = torch.randint(len(self.places), (count,), generator=random)
+        return self.places[chosen] + self.sigma * torch.randn(count, *self.sample_shape, generator=random), chosen
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        """log p(x) of points (B, d): logsumexp_k log N(x; place_k, sigma^2 I) - log K."""
+        squared = (points[:, None] - self.places.to(points)).square().sum(2)  # (B, K)
+        (dimensions,) = self.sample_shape
+        normal = -0.5 * squared / self.sigma**2 - 0.5 * dimensions * math.log(2 * math.pi * self.sigma**2)
+        return normal.logsumexp(1) - math.log(len(self.places))
+
+
 def check_length(option: str, value: float) -> None:
     """UserError at a radius or distance that is not above 0, or is infinite or NaN."""
     if not 0 < value < math.inf:

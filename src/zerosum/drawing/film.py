@@ -33,14 +33,9 @@ def shrink(picture: Image.Image, width: int) -> Image.Image:
 
 def film(frames: list[Path], path: Path, width: int = 400, colours: int = 64) -> None:
     """Save an endless GIF of the frames that rests on the last; nothing if fewer than two can be read."""
-    pictures = read_frames(frames)
+    pictures = [shrink(picture, width).quantize(colours) for picture in read_frames(frames)]
     if len(pictures) >= 2:
-        save_film(pictures, path, width, colours)
-
-
-def save_film(pictures: list[Image.Image], path: Path, width: int, colours: int) -> None:
-    """Save an endless GIF of two or more pictures that rests on the last."""
-    write_film([shrink(picture, width).quantize(colours) for picture in pictures], path)
+        write_film(pictures, path)
 
 
 def quantize_together(pictures: list[Image.Image], colours: int, method: Image.Quantize) -> list[Image.Image]:

@@ -206,9 +206,7 @@ def build(config: dict[str, Any]) -> Experiment:
     objective = config["objective"] or []
     check_objective(objective if isinstance(objective, list) else [objective], callbacks)
     for callback in callbacks:
-        if isinstance(callback, Anneal):
-            callback.check(module)
-        if isinstance(callback, GammaControl):
+        if isinstance(callback, Anneal | GammaControl):
             callback.check(module, callbacks)
     trainer = make(
         config["trainer"],

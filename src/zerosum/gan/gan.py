@@ -167,7 +167,7 @@ class GAN(GenerativeModule):
         with self.stopwatch("generator"):
             generator_result = self.generator_step(round_, generator_optimizer, discriminator_optimizer)
             for further in range(1, self.game.generator_steps):
-                round_ = self.renew_fakes(round_, self.global_step, further)
+                round_ = self.renew_fakes(round_, further)
                 generator_result = self.generator_step(round_, generator_optimizer, discriminator_optimizer)
         self.finish_step(
             self.generator,
@@ -187,17 +187,19 @@ class GAN(GenerativeModule):
         batch = batch._replace(condition=conditions)  # labels that nothing asks for reach neither network
         parts = split(batch, micro_batches)
         noise = self.noise(index, len(batch.images)).chunk(micro_batches)
+        return self.with_fakes(parts, noise, is_reused)
+
+    def renew_fakes(self, round_: Round, further: int) -> Round:
+        """The same real images and conditions, with new noise and fakes for G's next update against the same D."""
+        sizes = [len(part.images) for part in round_.parts]
+        noise = self.noise(self.global_step, sum(sizes), "further", further).split(sizes)
+        return self.with_fakes(round_.parts, noise, is_reused=len(sizes) == 1)
+
+    def with_fakes(self, parts: Sequence[Batch], noise: Sequence[Tensor], is_reused: bool) -> Round:
+        """A round with fakes of the noise and of each part's conditions; their graph is kept for G's step to reuse."""
         with torch.set_grad_enabled(is_reused), self.stopwatch("generator"):
             fakes = [self.generator(z, part.condition) for part, z in zip(parts, noise, strict=True)]
         return Round(parts, noise, fakes)
-
-    def renew_fakes(self, round_: Round, step: int, further: int) -> Round:
-        """The same real images and conditions, with new noise and fakes for G's next update against the same D."""
-        sizes = [len(part.images) for part in round_.parts]
-        noise = self.noise(step, sum(sizes), "further", further).split(sizes)
-        with torch.set_grad_enabled(len(sizes) == 1):
-            fakes = [self.generator(z, part.condition) for part, z in zip(round_.parts, noise, strict=True)]
-        return Round(round_.parts, noise, fakes)
 
     def discriminator_step(self, round_: Round, optimizer: Optimizer) -> Metrics:
         """One step of D; returns its loss and metrics."""

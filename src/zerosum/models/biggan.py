@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError, check_positive
+from zerosum.models import residual
 from zerosum.models.attention import insert_attention
 from zerosum.models.blocks import normalize_spectrally
-from zerosum.models.networks import Scores
-from zerosum.models.residual import DiscriminatorBlock, GeneratorBlock, convolution, sum_over_places
+from zerosum.models.residual import GeneratorBlock, convolution
 from zerosum.models.resolutions import check_resolution
 
 WIDTHS = {
@@ -107,29 +107,16 @@ class Generator(nn.Module):
         return self.output(features).tanh()
 
 
-class Discriminator(nn.Module):
-    """An image to a logit: residual blocks as wide within as at their end, ReLU, the sum over places, a linear map."""
+class Discriminator(residual.Discriminator):
+    """An image to a logit; blocks are as wide within as at their end."""
 
     def __init__(self, sample_shape: tuple[int, ...], base_channels: int = 96, attention: bool = True) -> None:
-        super().__init__()
         check_positive("model", base_channels=base_channels)
         side = check_resolution(sample_shape, "biggan", tuple(WIDTHS))
         widths = [multiple * base_channels for multiple in DISCRIMINATOR_WIDTHS[side]]
-        blocks: list[nn.Module] = [DiscriminatorBlock(sample_shape[0], widths[0], widths[0], True, first=True)]
-        for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
-            blocks.append(DiscriminatorBlock(before, after, after, down=index < HALVED[side]))
-        if attention:
-            insert_attention(blocks, [side // 2 ** (block + 1) for block in range(len(blocks))], widths, side)
-        self.blocks = nn.Sequential(*blocks)
-        self.num_features = widths[-1]
-        self.output = nn.Linear(self.num_features, 1)
+        super().__init__(sample_shape, widths, HALVED[side], wide=True, attention=attention)
         self.apply(initialize)
         normalize_spectrally(self)
-
-    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
-        """(B, C, H, W) to (B,)."""
-        features = sum_over_places(self.blocks(images))
-        return Scores(self.output(features).squeeze(1), features=features)
 
 
 def initialize(layer: nn.Module) -> None:

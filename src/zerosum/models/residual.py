@@ -1,12 +1,14 @@
 """Residual blocks of SNGAN, SAGAN and BigGAN."""
 
+import itertools
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
 
+from zerosum.models.attention import insert_attention
 from zerosum.models.blocks import ConditionedLayers
+from zerosum.models.networks import Scores
 
 
 def convolution(before: int, after: int) -> nn.Conv2d:
@@ -55,6 +57,34 @@ class DiscriminatorBlock(nn.Module):
         return avg_pool2d(residual, 2) + self.shortcut(avg_pool2d(features, 2))
 
 
-def sum_over_places(features: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C): ReLU, then the sum over the map, not its mean, which scales the logits."""
-    return torch.relu(features).sum((2, 3))
+class Discriminator(nn.Module):
+    """An image to a logit: residual blocks, ReLU, the sum over places, which scales the logits, and a linear map.
+
+    `widths` are those behind each block, of which the first `halved` halve the resolution. Blocks are as wide within as
+    at their end with `wide`, else as at their start.
+    """
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        widths: list[int],
+        halved: int,
+        wide: bool = False,
+        attention: bool = False,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = [DiscriminatorBlock(sample_shape[0], widths[0], widths[0], True, first=True)]
+        for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
+            blocks.append(DiscriminatorBlock(before, after, after if wide else before, down=index < halved))
+        if attention:
+            side = sample_shape[1]
+            insert_attention(blocks, [side // 2 ** (block + 1) for block in range(len(blocks))], widths, side)
+        self.blocks = nn.Sequential(*blocks)
+        self.num_features = widths[-1]
+        self.output = nn.Linear(self.num_features, 1, bias=bias)
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
+        """(B, C, H, W) to (B,)."""
+        features = relu(self.blocks(images)).sum((2, 3))
+        return Scores(self.output(features).squeeze(1), features=features)

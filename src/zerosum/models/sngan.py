@@ -6,10 +6,10 @@ import math
 from torch import Tensor, nn
 
 from zerosum.errors import check_positive
+from zerosum.models import residual
 from zerosum.models.attention import insert_attention
 from zerosum.models.blocks import normalize_spectrally
-from zerosum.models.networks import Scores
-from zerosum.models.residual import DiscriminatorBlock, GeneratorBlock, convolution, sum_over_places
+from zerosum.models.residual import GeneratorBlock, convolution
 from zerosum.models.resolutions import check_resolution
 
 WIDTHS = {16: (4, 4, 4), 32: (4, 4, 4, 4), 64: (16, 8, 4, 2, 1), 128: (16, 16, 8, 4, 2, 1)}
@@ -64,8 +64,8 @@ class Generator(nn.Module):
         return self.output(features).tanh()
 
 
-class Discriminator(nn.Module):
-    """An image to a logit: residual blocks, ReLU, the sum over places, and a linear map without bias.
+class Discriminator(residual.Discriminator):
+    """An image to a logit; blocks are as wide within as at their start, and the last map has no bias.
 
     `attention` as in the generator.
     """
@@ -77,26 +77,13 @@ class Discriminator(nn.Module):
         attention: bool = False,
         spectral_norm: bool = True,
     ) -> None:
-        super().__init__()
         check_positive("model", base_channels=base_channels)
         side = check_resolution(sample_shape, "sngan", tuple(WIDTHS))
         widths = [multiple * base_channels for multiple in DISCRIMINATOR_WIDTHS[side]]
-        blocks: list[nn.Module] = [DiscriminatorBlock(sample_shape[0], widths[0], widths[0], True, first=True)]
-        for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
-            blocks.append(DiscriminatorBlock(before, after, before, down=index < HALVED[side]))
-        if attention:
-            insert_attention(blocks, [side // 2 ** (block + 1) for block in range(len(blocks))], widths, side)
-        self.blocks = nn.Sequential(*blocks)
-        self.num_features = widths[-1]
-        self.output = nn.Linear(self.num_features, 1, bias=False)
+        super().__init__(sample_shape, widths, HALVED[side], attention=attention, bias=False)
         initialize(self)
         if spectral_norm:
             normalize_spectrally(self)
-
-    def forward(self, images: Tensor, condition: Tensor | None = None) -> Scores:
-        """(B, C, H, W) to (B,)."""
-        features = sum_over_places(self.blocks(images))
-        return Scores(self.output(features).squeeze(1), features=features)
 
 
 def initialize(network: nn.Module) -> None:

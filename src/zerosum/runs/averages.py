@@ -10,7 +10,7 @@ from zerosum.errors import UserError
 from zerosum.evaluation.cached import refuse_damage
 from zerosum.runs.checkpoints import check_size, describe_error, first_difference
 from zerosum.training.callbacks.power_average import FOLDER, MOST, Weights, find_snapshots, floating_weights
-from zerosum.training.ema import normalize, singular_vectors
+from zerosum.training.ema import normalize_vectors, singular_vectors
 from zerosum.training.power_functions import check_width, solve
 
 WORST = 0.02
@@ -61,7 +61,7 @@ def load_average(snapshots: Snapshots, width: float, network: nn.Module, images_
             add(totals, read(images, path, weights, dtype, widths)["averages"], row)
     for name, value in weights.items():
         value.copy_(totals[name])
-    normalize(singular_vectors(network))
+    normalize_vectors(singular_vectors(network))
     return times[-1]
 
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from zerosum.drawing.density import to_picture
 from zerosum.models.virtual_batch_norm import NORMS
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import COLOURS, panels, picture_of
+from zerosum.theory.pictures import COLOURS, panels
 from zerosum.theory.trial import Trial, latents, play
 
 VARIANTS = {name: f"model.norm={name}" for name in NORMS}
@@ -98,7 +99,7 @@ def picture_of_shares(shares: Mapping[str, Mapping[int, float]]) -> Picture:
     axes.set_xticks(SIZES, [str(size) for size in SIZES])
     axes.set_xticks([], minor=True)
     axes.legend(fontsize=9)
-    return Picture("batch_norm", "How much an image depends on the others of its batch.", [picture_of(figure)])
+    return Picture("batch_norm", "How much an image depends on the others of its batch.", [to_picture(figure)])
 
 
 def picture_of_batches(generators: Mapping[str, nn.Module], shown: int = 8, size: int = 4) -> Picture:
@@ -114,7 +115,7 @@ def picture_of_batches(generators: Mapping[str, nn.Module], shown: int = 8, size
         axes[index].set_title(f"norm={name}", fontsize=10)
         axes[index + len(generators)].set_title(f"change from batch to batch, times {MAGNIFIED}", fontsize=9)
     caption = "Each row is one z, each column another batch around it; below, the difference from the row's mean."
-    return Picture("batch_norm_images", caption, [picture_of(figure)])
+    return Picture("batch_norm_images", caption, [to_picture(figure)])
 
 
 TITLE = "Why batch norm needs care"

@@ -7,10 +7,11 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
+from zerosum.drawing.density import to_picture
 from zerosum.gan.fgan import DIVERGENCES, FGAN, Divergence
 from zerosum.gan.losses import AdversarialLoss, NonSaturating
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import DISCRIMINATOR, TRUTH, draw_line_density, panels, picture_of
+from zerosum.theory.pictures import DISCRIMINATOR, TRUTH, draw_line_density, panels
 from zerosum.theory.quadrature import density_of_fakes, midpoints, on_line
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
@@ -151,8 +152,8 @@ def pictures_of(found: Mapping[str, Tensor], truth: Truth) -> list[Picture]:
     others.supylabel("u / (1 + u), u the density ratio that D implies")
     caption = "D after training against a frozen G, and the D* of the equation."
     return [
-        Picture("density_ratio", caption, [picture_of(figure)]),
-        Picture("density_ratio_divergences", "The same for every f-divergence.", [picture_of(others)]),
+        Picture("density_ratio", caption, [to_picture(figure)]),
+        Picture("density_ratio_divergences", "The same for every f-divergence.", [to_picture(others)]),
     ]
 
 

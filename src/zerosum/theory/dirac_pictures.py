@@ -4,11 +4,12 @@ from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor
 
+from zerosum.drawing.density import to_picture
 from zerosum.gan.losses import NonSaturating, Wasserstein
 from zerosum.gan.regularizers import DRAGAN, R1, R2, Clip, Drift, GradientPenalty, LeCam
 from zerosum.theory.dirac_game import LOSSES, NOISE, Game, Terms, normal_quantiles, trajectory
 from zerosum.theory.page import Picture
-from zerosum.theory.pictures import DATA, FAKE, TRUTH, panels, picture_of
+from zerosum.theory.pictures import DATA, FAKE, TRUTH, panels
 
 STEPS = 500
 ORDERS = {False: ("simultaneous", FAKE), True: ("alternating", DATA)}
@@ -57,7 +58,7 @@ def draw_losses(lr: float) -> Image.Image:
     axes[0].legend(fontsize=7, loc="lower left")
     figure.supxlabel(r"$\psi$, the slope of D")
     figure.supylabel(r"$\theta$, the point that G makes")
-    return picture_of(figure)
+    return to_picture(figure)
 
 
 def draw_regularizers(gamma: float, lr: float) -> Image.Image:
@@ -70,7 +71,7 @@ def draw_regularizers(gamma: float, lr: float) -> Image.Image:
     axes[0].legend(fontsize=7, loc="lower left")
     figure.supxlabel(r"$\psi$, the slope of D")
     figure.supylabel(r"$\theta$, the point that G makes")
-    return picture_of(figure)
+    return to_picture(figure)
 
 
 def draw_film(gamma: float, lr: float, frames: int = 40) -> list[Image.Image]:
@@ -83,7 +84,7 @@ def draw_film(gamma: float, lr: float, frames: int = 40) -> list[Image.Image]:
         for each, (name, path) in zip(axes, paths.items(), strict=True):
             draw_path(each, path[: frame * STEPS // frames + 1], DATA, "")
             each.set_title(name.replace(", ", "\n"), fontsize=8)
-        pictures.append(picture_of(figure))
+        pictures.append(to_picture(figure))
     return pictures
 
 

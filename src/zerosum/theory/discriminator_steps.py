@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
+from zerosum.drawing.density import to_picture
 from zerosum.theory.modes import Moment, watch
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import COLOURS, TRUTH, draw_plane, panels, picture_of
+from zerosum.theory.pictures import COLOURS, TRUTH, draw_plane, panels
 from zerosum.theory.trial import Trial, density_of
 
 VARIANTS = {f"k = {k}": f"game.critic_steps={k}" for k in (1, 2, 5, 20)}
@@ -47,8 +48,8 @@ def pictures_of(seen: Mapping[str, list[Moment]], trials: Mapping[str, Trial]) -
         draw_plane(each, density_of(trials[name]), moments[-1].fakes, reach=2.6)
         each.set_title(f"{name}: {moments[-1].modes} modes, {moments[-1].near:.0%} near", fontsize=10)
     return [
-        Picture("discriminator_steps", "Modes found and V(G, D), against images and seconds.", [picture_of(figure)]),
-        Picture("discriminator_steps_samples", "The samples at the end; circles are the modes.", [picture_of(samples)]),
+        Picture("discriminator_steps", "Modes found and V(G, D), against images and seconds.", [to_picture(figure)]),
+        Picture("discriminator_steps_samples", "The samples at the end; circles are the modes.", [to_picture(samples)]),
     ]
 
 

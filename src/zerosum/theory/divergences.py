@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from zerosum.data.mixtures import GaussianMixture
+from zerosum.drawing.density import to_picture
 from zerosum.evaluation.mode_coverage import ModeCoverage
 from zerosum.gan.gan import GAN
 from zerosum.theory.maximum_likelihood import Fit, ascend, expectation_maximization, mean_log_likelihood
 from zerosum.theory.modes import found_modes
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import COLOURS, DATA, panels, picture_of
+from zerosum.theory.pictures import COLOURS, DATA, panels
 from zerosum.theory.quadrature import midpoints
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
@@ -210,7 +211,7 @@ def picture_of_fits(
         each.set(xlim=(-5, 5), ylim=(0, 1.25), xlabel="x", ylabel="density", title=title)
         each.legend(fontsize=7, ncols=2, loc="upper center")
     caption = "One Gaussian against two modes: covering, seeking, and in between."
-    return Picture("divergences", caption, [picture_of(figure)])
+    return Picture("divergences", caption, [to_picture(figure)])
 
 
 TITLE = "Covering against seeking"

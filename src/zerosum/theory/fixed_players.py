@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from zerosum.data.points import KnownDensity
+from zerosum.drawing.density import to_picture
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Critic
 from zerosum.theory.density_ratio import fit_discriminator, fresh, optimal_discriminator
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import FAKE, TRUTH, draw_heat, draw_plane, panels, picture_of
+from zerosum.theory.pictures import FAKE, TRUTH, draw_heat, draw_plane, panels
 from zerosum.theory.trial import Trial, density_of, fakes_of, latents
 
 VARIANTS = {"game": ""}
@@ -116,7 +117,7 @@ def draw(moment: Moment, discriminator: nn.Module, best: Tensor, trial: Trial) -
     axes.legend(loc="upper right", fontsize=8)
     axes.set(title=f"G after {moment.steps:,} steps against a D that does not answer", xlabel="$x_1$", ylabel="$x_2$")
     axes.title.set_fontsize(10)
-    return picture_of(figure)
+    return to_picture(figure)
 
 
 def pictures_of(seen: list[Moment], discriminator: nn.Module, best: Tensor, trial: Trial) -> list[Picture]:

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from zerosum.drawing.density import to_picture
 from zerosum.gan.gan import GAN
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import DATA, DISCRIMINATOR, FAKE, TRUTH, draw_line_density, panels, picture_of
+from zerosum.theory.pictures import DATA, DISCRIMINATOR, FAKE, TRUTH, draw_line_density, panels
 from zerosum.theory.quadrature import FARTHEST_Z, density_of_fakes, expectation, integral, midpoints, on_line
 from zerosum.theory.trial import Trial, density_of, play
 
@@ -109,10 +110,10 @@ def pictures_of(seen: list[Moment]) -> list[Picture]:
     """The three values over training, and a film of the densities."""
     figure, (axes,) = panels(1, 1, 8, 4)
     draw_values(axes, seen)
-    frames = [picture_of(draw_moment(seen, index)) for index in range(0, len(seen), 3)]
+    frames = [to_picture(draw_moment(seen, index)) for index in range(0, len(seen), 3)]
     caption = "The value of the game over training, three ways."
     return [
-        Picture("game_value", caption, [picture_of(figure)]),
+        Picture("game_value", caption, [to_picture(figure)]),
         Picture("game_value_film", "The densities, and the value below them, over training.", frames),
     ]
 

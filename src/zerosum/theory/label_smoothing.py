@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
+from zerosum.drawing.density import to_picture
 from zerosum.theory.density_ratio import fit_discriminator, fresh
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import DISCRIMINATOR, FAKE, TRUTH, draw_line_density, panels, picture_of
+from zerosum.theory.pictures import DISCRIMINATOR, FAKE, TRUTH, draw_line_density, panels
 from zerosum.theory.quadrature import midpoints, on_line
 from zerosum.theory.trial import Trial, density_of
 
@@ -124,7 +125,7 @@ def picture_of_optima(
         for each in (above, middle, below):
             each.legend(fontsize=7)
     caption = "One-sided smoothing scales D; two-sided lifts it where only G has samples."
-    return Picture("label_smoothing", caption, [picture_of(figure)])
+    return Picture("label_smoothing", caption, [to_picture(figure)])
 
 
 TITLE = "Label smoothing is one-sided"

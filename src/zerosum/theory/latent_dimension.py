@@ -8,9 +8,10 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.data.points import KnownDensity
+from zerosum.drawing.density import to_picture
 from zerosum.evaluation.point_metrics import PointsWasserstein
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import FAKE, draw_plane, panels, picture_of
+from zerosum.theory.pictures import FAKE, draw_plane, panels
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
 VARIANTS = {f"dim z = {size}": f"model.latent_dim={size}" for size in (1, 2, 16)}
@@ -116,7 +117,7 @@ def draw(results: list[Result], index: int, data: KnownDensity) -> Image.Image:
         if result.size == 1:
             each.plot(*points.T, color=FAKE, linewidth=0.8)
         each.set_title(f"dim z = {result.size}\n{images:,} images", fontsize=10)
-    return picture_of(figure)
+    return to_picture(figure)
 
 
 TITLE = "The dimension of z"

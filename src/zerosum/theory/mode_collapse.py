@@ -7,9 +7,10 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from PIL import Image
 
+from zerosum.drawing.density import to_picture
 from zerosum.theory.modes import Moment, watch
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import COLOURS, draw_plane, panels, picture_of
+from zerosum.theory.pictures import COLOURS, draw_plane, panels
 from zerosum.theory.trial import Trial, density_of
 
 TROUBLES = {
@@ -77,7 +78,7 @@ def pictures_of(seen: Mapping[str, list[Moment]], trial: Trial) -> list[Picture]
     axes[0].legend(fontsize=7, loc="upper left", ncols=2)
     frames = [draw_film(seen, trial, index) for index in range(1, MOMENTS + 1)]
     return [
-        Picture("mode_collapse", "Modes found against images, the same games with each remedy.", [picture_of(figure)]),
+        Picture("mode_collapse", "Modes found against images, the same games with each remedy.", [to_picture(figure)]),
         Picture(
             "mode_collapse_samples", "The last samples of every run; circles are the modes.", [draw_last(seen, trial)]
         ),
@@ -105,7 +106,7 @@ def draw_last(seen: Mapping[str, list[Moment]], trial: Trial) -> Image.Image:
         each.set(xticks=[], yticks=[])
         if remedy == "nothing":
             each.set_ylabel(trouble, fontsize=9)
-    return picture_of(figure)
+    return to_picture(figure)
 
 
 def draw_film(seen: Mapping[str, list[Moment]], trial: Trial, index: int) -> Image.Image:
@@ -117,7 +118,7 @@ def draw_film(seen: Mapping[str, list[Moment]], trial: Trial, index: int) -> Ima
         draw_plane(each, density_of(trial), moment.fakes[:500], reach=2.8)
         each.set_title(f"{remedy}\n{moment.images:,} images", fontsize=8)
         each.set(xticks=[], yticks=[])
-    return picture_of(figure)
+    return to_picture(figure)
 
 
 TITLE = "Mode collapse"

@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid
 from zerosum.data.mixtures import GaussianMixture
 from zerosum.data.points import KnownDensity
 from zerosum.evaluation.mode_coverage import ModeCoverage
+from zerosum.evaluation.sample_diagnostics import modes_of
 from zerosum.gan.gan import GAN
 from zerosum.theory.trial import Trial, density_of, fakes_of, play
 
@@ -40,8 +41,7 @@ class Moment(NamedTuple):
 def found_modes(data: KnownDensity, fakes: Tensor) -> int:
     """Modes with at least FEWEST of their due, an equal share of the samples (N, d), within 3 sigma."""
     assert isinstance(data, GaussianMixture), "modes are counted of mixtures"
-    distances, nearest = torch.cdist(fakes, data.means).min(1)
-    counts = torch.bincount(nearest[distances <= 3 * data.sigma], minlength=len(data.means))
+    counts = torch.bincount(modes_of(data, fakes), minlength=len(data.means))
     return int((counts >= FEWEST * len(fakes) / len(data.means)).sum())
 
 

@@ -1,14 +1,11 @@
 """What the pictures of the theory lab have in common: sizes, colours, and the plane with its density."""
 
-import io
 from collections.abc import Callable
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
 
 from zerosum.data.mixtures import GaussianMixture
@@ -29,13 +26,6 @@ def panels(rows: int, columns: int, width: float = 4.0, height: float = 3.4) -> 
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def picture_of(figure: Figure) -> Image.Image:
-    """The figure as RGB pixels."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return Image.open(buffer).convert("RGB")
 
 
 def draw_line_density(axes: Axes, points: Tensor, data: Tensor, fake: Tensor) -> None:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zerosum.drawing.density import to_picture
 from zerosum.gan.losses import AdversarialLoss, MaximumLikelihood, Minimax, NonSaturating
 from zerosum.theory.density_ratio import fresh
 from zerosum.theory.page import Page, Picture, Row
-from zerosum.theory.pictures import TRUTH, panels, picture_of
+from zerosum.theory.pictures import TRUTH, panels
 from zerosum.theory.trial import Trial, density_of, latents
 
 VARIANTS = {"game": ""}
@@ -136,7 +137,7 @@ def picture_of_costs(seen: list[Moment]) -> Picture:
     left.legend()
     right.legend(loc="lower right")
     caption = "The slope of three costs of G, and the gradient that reaches its weights while D gets ahead."
-    return Picture("vanishing_gradients", caption, [picture_of(figure)])
+    return Picture("vanishing_gradients", caption, [to_picture(figure)])
 
 
 TITLE = "Vanishing gradients"

@@ -40,7 +40,7 @@ class ExponentialMovingAverage(nn.Module):
             self._pairs = floating(self.network), floating(network)
             self._vectors = singular_vectors(self.network)
         torch._foreach_lerp_(*self._pairs, 1 - self.decay(images, images_seen))
-        normalize(self._vectors)
+        normalize_vectors(self._vectors)
 
     def _apply(self, *arguments: Any, **named: Any) -> "ExponentialMovingAverage":
         self._pairs = None  # moving to a device replaces buffers
@@ -59,7 +59,7 @@ def singular_vectors(network: nn.Module) -> list[Tensor]:
 
 
 @torch.no_grad()
-def normalize(vectors: list[Tensor]) -> None:
+def normalize_vectors(vectors: list[Tensor]) -> None:
     """Give each the length 1: the mean of unit vectors is shorter, and its singular value would be too."""
     if vectors:
         torch._foreach_div_(vectors, torch._foreach_norm(vectors))

@@ -1,7 +1,7 @@
 """Changes any number of a model over training, as a function of images seen."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -43,7 +43,7 @@ class Anneal(Callback):
         ]
         return self.start + (self.end - self.start) * shape
 
-    def check(self, module: GenerativeModule) -> None:
+    def check(self, module: GenerativeModule, callbacks: Iterable[Callback] = ()) -> None:
         """UserError if the module has no such number."""
         owner, *path = self.attribute.split(".")
         if owner == "optimizers":
