@@ -98,6 +98,21 @@ def test_a_resumed_run_has_the_snapshots_and_averages_of_an_uninterrupted_one(co
     assert states[0]["times"] == states[1]["times"] and states[0]["interval"] == states[1]["interval"] == 128
 
 
+def test_a_run_that_was_interrupted_at_its_first_checkpoint_goes_on(composed, tmp_path):
+    """That of the first step, which the averages follow only before the second."""
+    options = (*POINTS, "callbacks.power_average.every=32", "callbacks.checkpoint.every=1000", "~callbacks.evaluate")
+    runs = tmp_path / "straight", tmp_path / "killed"
+    for run in runs:
+        train(composed(*options, "run.images=96", f"run.folder={run}"))
+    shutil.copy(runs[1] / "previous.ckpt", runs[1] / "last.ckpt")
+    assert torch.load(runs[1] / "last.ckpt", weights_only=True)["images_seen"] == 16
+    resume(runs[1], [])
+    assert times_of(runs[0]) == times_of(runs[1])
+    for images in times_of(runs[0]):
+        one, other = (read_tensors(run / "averages" / f"{images:010d}.pt") for run in runs)
+        assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
 def read_tensors(path):
     averages = torch.load(path, weights_only=True)["averages"]
     return [value for average in averages for value in average.values()]

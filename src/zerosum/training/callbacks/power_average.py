@@ -56,7 +56,8 @@ class PowerAverage(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         """Refuse a run that has not been averaged from its beginning, or whose averages are of another network."""
-        if pl_module.images_seen and not self.images:
+        step = trainer.datamodule.batch_size * pl_module.batches_per_step  # type: ignore[attr-defined]
+        if pl_module.images_seen > step and not self.images:  # the checkpoint of the first step has no average yet
             raise UserError(
                 f"callbacks.power_average averages from the first image on, and this run has seen"
                 f" {pl_module.images_seen:,} without it: leave it out, or start a new run with it"
