@@ -18,6 +18,7 @@ from zerosum.gan import draws
 from zerosum.gan.draws import BatchDraws
 from zerosum.gan.feature_matching import FeatureMatching
 from zerosum.gan.labels.labelled import choose_balanced
+from zerosum.gan.labels.terms import ConditionalEntropy
 from zerosum.gan.losses import NonSaturating
 from zerosum.gan.regularizers import ScoredBatch
 from zerosum.models import mlp
@@ -206,6 +207,25 @@ def test_data_without_enough_labelled_images_are_refused(composed):
         fit(built(composed, *QUIET, "dataset=grid", "labels.labelled=25"))
     with pytest.raises(UserError, match=r"asks for 3 images of each class, and class 1 has 2: choose at most 4"):
         choose_balanced(np.array([0, 0, 0, 1, 1]), 2, 6, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_conditional_entropy_is_that_of_the_classes_of_real_images_alone(dtype):
+    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 3.0, 1.0], [1e4, 0.0, -1e4, 2.0]], dtype=dtype)
+    logits.requires_grad_()
+    real = ScoredBatch(torch.zeros(3, 1), Scores(logits.logsumexp(1), logits))
+    fake = ScoredBatch(torch.zeros(3, 1), Scores(torch.zeros(3)))
+    penalty = ConditionalEntropy(weight=2.0)(None, real, fake)
+    expected = 2 * torch.distributions.Categorical(logits=logits.detach().double()).entropy().mean()
+    torch.testing.assert_close(penalty.double(), expected, rtol=1e-6, atol=0)
+    penalty.backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_the_conditional_entropy_needs_a_d_that_gives_classes():
+    scored = ScoredBatch(torch.zeros(3, 1), Scores(torch.zeros(3)))
+    with pytest.raises(UserError, match="labels=semi_supervised"):
+        ConditionalEntropy(weight=1.0)(None, scored, scored)
 
 
 def test_feature_matching_needs_a_d_that_gives_features():

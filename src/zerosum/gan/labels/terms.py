@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import cross_entropy, log_softmax, mse_loss
 
 from zerosum.errors import UserError
 from zerosum.gan.regularizers import Critic, Regularizer, ScoredBatch
@@ -27,6 +27,20 @@ class Classes(Regularizer):
         """The sum over the sides."""
         scored = {"real": real, "fake": fake}
         return sum((cost_of_guess(scored[side]) for side in self.sides), start=real.logits.new_zeros(()))
+
+
+class ConditionalEntropy(Regularizer):
+    """E H(p(y | x, y <= K)) of real images, in nats: D shall be sure of the class even where no label is known.
+
+    Springenberg 2016 (CatGAN), equation 4; Dai et al. 2017, equation 6.
+    """
+
+    def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
+        """Between 0 and log K."""
+        if real.scores.class_logits is None:
+            raise UserError("the term conditional entropy needs a D that guesses classes: set labels=semi_supervised")
+        log_probabilities = log_softmax(real.scores.class_logits, dim=1)
+        return -(log_probabilities.exp() * log_probabilities).sum(1).mean()
 
 
 def cost_of_guess(scored: ScoredBatch) -> Tensor:
