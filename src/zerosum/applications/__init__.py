@@ -1,0 +1,1 @@
+"""Uses of a trained generator or of an adversarial loss."""
