@@ -176,27 +176,28 @@ class LearningTriangle(GenerativeModule):
         """(1 - w) J_D against its own generator, w J_D against the others, and R1."""
         real = real.detach().requires_grad_(self.gamma > 0)
         scores = self.score(judge, real)
-        costs = [self.loss.discriminator(scores.logits, self.score(judge, fake.detach()).logits) for fake in fakes]
         penalty = self.gamma / 2 * squared_gradient_norm(ScoredBatch(real, scores)) if self.gamma else 0.0
-        return self.weigh(costs, judge) + penalty
+        return penalty + self.weigh(
+            lambda maker: self.loss.discriminator(scores.logits, self.score(judge, fakes[maker].detach()).logits), judge
+        )
 
     def backward_generators(self, fakes: Sequence[Tensor], parts: int, optimizer: Optimizer) -> Tensor:
         """Add the gradients of a micro-batch; returns the mean loss of the generators."""
-        losses = []
-        for own, fake in enumerate(fakes):
-            judges = range(len(self.discriminators)) if self.judge_weight else [own]
-            costs = {judge: self.loss.generator(self.score(judge, fake).logits) for judge in judges}
-            losses.append(self.weigh([costs.get(judge, costs[own]) for judge in range(len(fakes))], own))
+        losses = [self.generator_loss(maker, fake) for maker, fake in enumerate(fakes)]
         loss = torch.stack(losses).mean()
         self.backward_into(optimizer, loss * len(losses) / parts)
         return loss.detach()
 
-    def weigh(self, costs: Sequence[Tensor], own: int) -> Tensor:
-        """(1 - w) times an adversary's own cost and w times the mean of the others."""
-        others = [cost for index, cost in enumerate(costs) if index != own]
+    def generator_loss(self, maker: int, fake: Tensor) -> Tensor:
+        """(1 - w) J_G before its own discriminator and w J_G before the others."""
+        return self.weigh(lambda judge: self.loss.generator(self.score(judge, fake).logits), maker)
+
+    def weigh(self, cost: Callable[[int], Tensor], own: int) -> Tensor:
+        """(1 - w) times the cost with its own opponent and w times the mean of those with the others."""
         if not self.judge_weight:
-            return costs[own]
-        return (1 - self.judge_weight) * costs[own] + self.judge_weight * torch.stack(others).mean()
+            return cost(own)
+        others = [cost(other) for other in range(len(self.discriminators)) if other != own]
+        return (1 - self.judge_weight) * cost(own) + self.judge_weight * torch.stack(others).mean()
 
     def score(self, judge: int, images: Tensor) -> Scores:
         """Scores in float32."""
@@ -213,4 +214,4 @@ def check_options(views: int, adversaries: int, judge_weight: float, gamma: floa
     if not gamma >= 0:
         raise UserError(f"model.gamma={gamma}: the weight of R1 is 0 or more")
     if loss.paired:
-        raise UserError(f"model.loss: {type(loss).__name__} compares pairs, which several judges have not: take another")
+        raise UserError(f"model.loss: {type(loss).__name__} compares pairs: take a loss of single images")
