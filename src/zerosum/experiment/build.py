@@ -1,5 +1,6 @@
 """From a validated config to objects."""
 
+import inspect
 import math
 import os
 from dataclasses import dataclass
@@ -67,11 +68,13 @@ def build_module(config: dict[str, Any], shape: DataShape) -> GenerativeModule:
         torch.manual_seed(config["seed"])
         if is_gan(config):
             return build_gan(config, shape)
-        return make(config["model"])(
+        family = make(config["model"])
+        return family(
             sample_shape=shape.sample_shape,
             optimizer=make_optimizer(config["optimizer"]),
             training=TrainingSettings(**config["training"]),
             seed=config["seed"],
+            **({"levels": shape.levels} if "levels" in inspect.signature(family).parameters else {}),
         )
 
 
@@ -98,7 +101,8 @@ def check_dataset(dataset: Any) -> None:
 
 def shape_of(dataset: Dataset) -> DataShape:
     """The part of a dataset that a model is built from."""
-    return DataShape(dataset.sample_shape, dataset.num_classes, getattr(dataset, "num_attributes", None))
+    attributes, levels = getattr(dataset, "num_attributes", None), getattr(dataset, "levels", None)
+    return DataShape(dataset.sample_shape, dataset.num_classes, attributes, levels)
 
 
 def check_trainer(trainer: dict[str, Any]) -> None:
@@ -198,7 +202,8 @@ def build(config: dict[str, Any]) -> Experiment:
     check_dataset(dataset)
     check_precision(config)
     # Some datasets must be opened to know their classes, which only labels need.
-    module = build_module(config, shape_of(dataset) if config["labels"] else DataShape(dataset.sample_shape))
+    unlabelled = DataShape(dataset.sample_shape, levels=getattr(dataset, "levels", None))
+    module = build_module(config, shape_of(dataset) if config["labels"] else unlabelled)
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     check_trainer(config["trainer"])

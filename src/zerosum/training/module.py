@@ -25,8 +25,8 @@ class StepResult(NamedTuple):
     """Scalars; training stops where one is NaN or infinite"""
     metrics: dict[str, Tensor]
     """Further values, of any shape"""
-    samples: Tensor
-    """(B, *sample_shape), generated in this step"""
+    samples: Tensor | None
+    """(B, *sample_shape), generated in this step; None from a model whose steps generate none"""
     images: int
     """Real images shown in this step, over all processes"""
 
@@ -108,7 +108,12 @@ class GenerativeModule(LightningModule):
         return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def finish_step(
-        self, network: nn.Module, losses: dict[str, Tensor], metrics: dict[str, Tensor], samples: Tensor, images: int
+        self,
+        network: nn.Module,
+        losses: dict[str, Tensor],
+        metrics: dict[str, Tensor],
+        samples: Tensor | None,
+        images: int,
     ) -> None:
         """Count the step, advance the clock by this process's `images` times the processes, move the average."""
         optimization.count_step(self.trainer)
