@@ -46,6 +46,15 @@ class ExplicitModel(Protocol):
         ...
 
 
+@runtime_checkable
+class ReconstructingModel(Protocol):
+    """A model that makes codes of images, and images of codes."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) of images in [-1, 1], by the moving average."""
+        ...
+
+
 def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
     """z ~ N(0, I) of shape (len(seeds), latent_dim), row i drawn from seeds[i] alone."""
     generator = torch.Generator()

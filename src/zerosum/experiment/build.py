@@ -79,8 +79,9 @@ def build_module(config: dict[str, Any], shape: DataShape) -> GenerativeModule:
 
 
 def make_optimizer(node: dict[str, Any]) -> Any:
-    """The constructor of a family's optimizer, or the named constructors of several."""
-    return make(node) if "_target_" in node else make_each(node)
+    """The constructor of a family's optimizer, or the named constructors of several, beside settings that they share."""
+    several = {name: part for name, part in node.items() if isinstance(part, dict)}
+    return make(node) if "_target_" in node else make_each(several)
 
 
 def check_optimizers(module: GenerativeModule) -> None:

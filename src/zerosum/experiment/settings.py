@@ -190,8 +190,8 @@ def check_parts(node: dict[str, Any]) -> None:
     else:
         leave_out_parts_of_players(node)
         optimizer = group(node, "optimizer")
-        several = {f"optimizer.{name}": part for name, part in optimizer.items()}
-        parts |= {"optimizer": optimizer} if "_target_" in optimizer else several
+        several = {f"optimizer.{name}": part for name, part in optimizer.items() if isinstance(part, dict)}
+        parts |= {"optimizer": optimizer} if "_target_" in optimizer or not several else several
     for name in ("callbacks", "logger", "regularizer", "generator_regularizer"):
         parts |= {f"{name}.{entry}": part for entry, part in group(node, name).items()}
     parts |= {name: node[name] for name in ("augment", "labels", "features", "protocol") if node.get(name)}

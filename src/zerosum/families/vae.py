@@ -54,6 +54,10 @@ class BernoulliPixels(nn.Module):
         """(..., pixels) nats of levels 0 and 1; parameters (..., pixels)."""
         return -binary_cross_entropy_with_logits(parameters, values.float().expand_as(parameters), reduction="none")
 
+    def mean(self, parameters: Tensor) -> Tensor:
+        """The mean level, (..., pixels)."""
+        return parameters.sigmoid()
+
     def draw(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """Levels (..., pixels), of uniform numbers in [0, 1)."""
         return (uniform < parameters.sigmoid()).long()
@@ -92,6 +96,10 @@ class LogisticPixels(nn.Module):
             values == 0, logsigmoid(upper), torch.where(values == self.levels - 1, -softplus(lower), inner)
         )
 
+    def mean(self, parameters: Tensor) -> Tensor:
+        """The level of the mean of the distribution before it is cut, (..., pixels)."""
+        return (self.split(parameters)[0] * self.levels - 0.5).clamp(0, self.levels - 1)
+
     def draw(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """Levels (..., pixels): the cell of mean + scale * logit(u)."""
         mean, log_scale = self.split(parameters)
@@ -128,7 +136,11 @@ class VariationalAutoencoder(nn.Module):
         values = to_levels(images, self.levels).flatten(1)
         return self.likelihood.log_prob(values, self.decoder(z).float()).sum(-1)
 
-    def decode(self, z: Tensor, uniform: Tensor) -> Tensor:
+    def mean(self, z: Tensor) -> Tensor:
+        """Pixels (B, pixels) in [-1, 1], the mean of p(x | z)."""
+        return from_levels(self.likelihood.mean(self.decoder(z).float()), self.levels)
+
+    def draw(self, z: Tensor, uniform: Tensor) -> Tensor:
         """Pixels (B, pixels) in [-1, 1], drawn from p(x | z)."""
         return from_levels(self.likelihood.draw(self.decoder(z).float(), uniform), self.levels)
 
@@ -207,4 +219,12 @@ class VAE(OneLoss):
         """(len(seeds), C, H, W): one code and one draw of the pixels from each seed."""
         uniform = uniforms(seeds, math.prod(self.sample_shape)).to(self.device)
         codes = latents(seeds, self.latent_dim).to(self.device)
-        return self.ema.network.decode(codes, uniform).view(-1, *self.sample_shape)  # type: ignore[operator]
+        return self.ema.network.draw(codes, uniform).view(-1, *self.sample_shape)  # type: ignore[operator]
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) of codes (B, latent_dim): the mean of p(x | z)."""
+        return self.ema.network.mean(z.to(self.device)).view(-1, *self.sample_shape)  # type: ignore[operator]
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """(B, C, H, W): the mean of p(x | z) at the mean of q(z | x)."""
+        return self.decode(self.ema.network.encode(images.to(self.device)).mean)  # type: ignore[operator]

@@ -21,7 +21,7 @@ TERMS = tuple(
 """Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
-    "model": ("zerosum.models", "zerosum.families"),
+    "model": ("zerosum.models", "zerosum.families", "zerosum.gan.losses", "zerosum.gan.fgan", "zerosum.gan.regularizers"),
     "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
     "regularizer": (*TERMS, "zerosum.gan.augment"),
     "generator_regularizer": TERMS,
