@@ -9,10 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
+from zerosum.data.dataset import Dataset
+from zerosum.data.images import ImageDataset
+from zerosum.drawing.grid import add_heading, grid
 from zerosum.errors import UserError
 from zerosum.families.levels import check_images, from_levels, to_levels
 from zerosum.families.one_loss import Noise, OneLoss
+from zerosum.pixels import from_uint8
 from zerosum.sampling import uniforms
+from zerosum.training.module import Illustration
+
+COMPLETED, DRAWN = 8, 4
+"""Held-out images whose lower half is drawn in a picture, and how often"""
 
 
 class Choice:
@@ -128,6 +136,20 @@ class Autoregressive(OneLoss):
         given = images.clone()
         given[:, :, rows:] = math.nan
         return self.generate(seeds, given)
+
+    def illustrate(self, dataset: Dataset) -> dict[str, Illustration]:
+        """Held-out images whose lower half is drawn anew."""
+        if not self.average.is_raster or not isinstance(dataset, ImageDataset):
+            return {}
+        images = from_uint8(next(dataset.batches("test", COMPLETED))).to(self.device)
+        rows, count = images.shape[2] // 2, len(images)
+        upper = images.clone()
+        upper[:, :, rows:] = 0  # gray
+        drawn = [self.complete(images, rows, range(first, first + count)) for first in range(0, DRAWN * count, count)]
+        picture = grid(torch.stack([images, upper, *drawn], 1).flatten(0, 1), columns=2 + DRAWN)
+        labels = ["held out", "given", *(f"drawn {index + 1}" for index in range(DRAWN))]
+        caption = "Held-out images, their upper half, and images drawn given it."
+        return {"completions": Illustration(add_heading(picture, labels), caption)}
 
 
 def in_float64(network: AutoregressiveNetwork) -> AutoregressiveNetwork:

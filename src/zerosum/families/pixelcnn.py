@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, pad, relu
+from torch.nn.functional import pad, relu
 
 from zerosum.errors import UserError, check_positive
 from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice, check_gray, levels_of_images
@@ -18,12 +18,13 @@ class GatedLayer(nn.Module):
     Both stacks were shifted by one pixel before the first layer, so a layer may see its own place (figure 2).
     """
 
-    def __init__(self, width: int, kernel: int) -> None:
+    def __init__(self, width: int, kernel: int, dropout: float) -> None:
         super().__init__()
         self.half = kernel // 2
         self.vertical = nn.Conv2d(width, 2 * width, (self.half + 1, kernel))
         self.horizontal = nn.Conv2d(width, 2 * width, (1, self.half + 1))
         self.link = nn.Conv2d(2 * width, 2 * width, 1)
+        self.drop = nn.Dropout2d(dropout)
         self.output = nn.Conv2d(width, width, 1)
         self.skip = nn.Conv2d(width, width, 1)
 
@@ -35,7 +36,7 @@ class GatedLayer(nn.Module):
 
     def move_right(self, left: Tensor, window: Tensor, linked: Tensor) -> tuple[Tensor, Tensor]:
         """The horizontal stack, with a residual connection, and its skip; `window` is padded by `half` on its left."""
-        gated = gate(self.horizontal(window) + linked)
+        gated = self.drop(gate(self.horizontal(window) + linked))
         return left + self.output(gated), self.skip(gated)
 
 
@@ -56,11 +57,12 @@ class GatedStacks(AutoregressiveNetwork):
         dropout: float,
     ) -> None:
         super().__init__(sample_shape, levels)
-        self.dropout = dropout
         self.width = width
         self.above = nn.Conv2d(1, width, 1)
         self.left = nn.Conv2d(1, width, 1)
-        self.layers = nn.ModuleList(GatedLayer(width, kernel if layer else first_kernel) for layer in range(depth))
+        self.layers = nn.ModuleList(
+            GatedLayer(width, kernel if layer else first_kernel, dropout) for layer in range(depth)
+        )
         self.middle = nn.Conv2d(width, width, 1)
         self.head = nn.Conv2d(width, levels - 1, 1)
 
@@ -71,7 +73,6 @@ class GatedStacks(AutoregressiveNetwork):
         skips = []
         for layer in self.layers:
             above, left, skip = layer(above, left)
-            left = dropout(left, self.dropout, self.training)
             skips.append(skip)
         return self.logits(sum(skips, torch.zeros_like(left))).unsqueeze(2)
 
