@@ -102,10 +102,11 @@ def draw_degrees(size: int, widths: Sequence[int], shuffled: bool) -> Tensor:
 
     No unit sees all inputs, and none less than the least of the layer before it (equation 13).
     """
-    degrees = [torch.randperm(size) if shuffled else torch.arange(size)]
+    cpu = torch.device("cpu")  # also where a run is opened on the device of shapes alone
+    degrees = [torch.randperm(size, device=cpu) if shuffled else torch.arange(size, device=cpu)]
     least = 0
     for width in widths:
-        degrees.append(torch.randint(least, max(size - 1, least + 1), (width,)))
+        degrees.append(torch.randint(least, max(size - 1, least + 1), (width,), device=cpu))
         least = int(degrees[-1].min())
     return torch.cat(degrees)
 

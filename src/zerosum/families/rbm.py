@@ -63,8 +63,7 @@ class RBM(OneLoss):
         self.gibbs_steps = gibbs_steps
         self.sampling_steps = sampling_steps
         self.ais_chains, self.ais_temperatures = ais_chains, ais_temperatures
-        started = None if chains is None else torch.rand(chains, len(machine.base), generator=generator(seed, "chains"))
-        self.register_buffer("chains", None if started is None else (started < 0.5).float())
+        self.register_buffer("chains", None if chains is None else torch.zeros(chains, len(machine.base)))
         self._log_z: tuple[tuple[float, ...], float, Estimate | None] | None = None
 
     @property
@@ -75,7 +74,7 @@ class RBM(OneLoss):
         return f"estimate, log Z by AIS of {self.ais_chains} chains over {self.ais_temperatures} temperatures"
 
     def on_fit_start(self) -> None:
-        """Begin with the frequencies of the training images' pixels as biases (Hinton 2010, section 8.1)."""
+        """Begin with the frequencies of the pixels as biases (Hinton 2010, section 8.1), and chains drawn by them."""
         if self.images_seen:
             return
         dataset: Dataset = self.trainer.datamodule.dataset  # type: ignore[attr-defined]
@@ -85,6 +84,8 @@ class RBM(OneLoss):
         for machine in (self.network, self.average):
             machine.base.copy_(log_odds)
             machine.visible_bias.data.copy_(log_odds)
+        if self.chains is not None:
+            self.chains = self.network.start(draw_from(generator(self.seed, "chains"), self.chains))
 
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         """Move the persistent chains, all of them in every process, and take a step."""
@@ -121,7 +122,7 @@ class RBM(OneLoss):
         return (machine.log_weight(to_units(images).cpu().double()) - log_z).to(self.device)
 
     def log_z(self) -> tuple[float, Estimate | None]:
-        """log Z of the moving average, by summation or by AIS forward, and AIS both ways; said once for each average."""
+        """log Z of the moving average, by summation or by AIS, and AIS both ways; logged once for each average."""
         machine = copy.deepcopy(self.average).cpu().double()
         fingerprint = tuple(float(weight.sum()) for weight in machine.parameters())
         if self._log_z is None or self._log_z[0] != fingerprint:
