@@ -6,10 +6,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning import LightningModule
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zerosum.data.dataset import Batch
+from zerosum.data.dataset import Batch, Dataset
 from zerosum.distributed import rank_and_world_size
 from zerosum.randomness import reseed
 from zerosum.training import optimization
@@ -29,6 +30,15 @@ class StepResult(NamedTuple):
     """(B, *sample_shape), generated in this step; None from a model whose steps generate none"""
     images: int
     """Real images shown in this step, over all processes"""
+
+
+class Illustration(NamedTuple):
+    """A picture of what a family of models can do besides samples, for the run's report."""
+
+    picture: Image.Image
+    caption: str
+    sound: bytes | None = None
+    """The content of a WAV file that is kept beside the picture"""
 
 
 class GenerativeModule(LightningModule):
@@ -82,6 +92,10 @@ class GenerativeModule(LightningModule):
 
     def facts(self) -> dict[str, Any]:
         """Further facts of the run for cards: none, unless a child says so."""
+        return {}
+
+    def illustrate(self, dataset: Dataset) -> dict[str, Illustration]:
+        """Pictures by name, drawn with no random number of training: none, unless a child has any."""
         return {}
 
     def load_raw_weights(self) -> None:
