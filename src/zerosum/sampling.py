@@ -29,6 +29,32 @@ class LatentModel(Protocol):
         ...
 
 
+@runtime_checkable
+class ExplicitModel(Protocol):
+    """A model that tells how likely an image is."""
+
+    @property
+    def likelihood(self) -> str:
+        """exact, bound or estimate, and how: 'bound, by uniform dequantization'."""
+        ...
+
+    def log_prob(self, images: Tensor) -> Tensor:
+        """(B,) nats, by the moving average: of images in [-1, 1] the probability of their levels, of points a density.
+
+        An estimate may draw from torch's default generators, which its caller seeds.
+        """
+        ...
+
+
+@runtime_checkable
+class ReconstructingModel(Protocol):
+    """A model that makes codes of images, and images of codes."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) of images in [-1, 1], by the moving average."""
+        ...
+
+
 def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
     """z ~ N(0, I) of shape (len(seeds), latent_dim), row i drawn from seeds[i] alone."""
     generator = torch.Generator()
@@ -36,6 +62,15 @@ def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
     for row, seed in zip(z, seeds, strict=True):
         row.normal_(generator=generator.manual_seed(seed))
     return z
+
+
+def uniforms(seeds: Sequence[int], count: int) -> Tensor:
+    """Uniform in [0, 1), (len(seeds), count), row i drawn from seeds[i] alone."""
+    generator = torch.Generator()
+    u = torch.empty(len(seeds), count)
+    for row, seed in zip(u, seeds, strict=True):
+        row.uniform_(generator=generator.manual_seed(seed))
+    return u
 
 
 @torch.inference_mode()

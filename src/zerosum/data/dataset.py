@@ -29,6 +29,8 @@ class DataShape(NamedTuple):
     """None for data without labels"""
     num_attributes: int | None = None
     """None for data without attributes"""
+    levels: int | None = None
+    """Values that a pixel may have, evenly spaced in [-1, 1]; None for points"""
 
 
 class Stream(Protocol):

@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -49,6 +49,8 @@ class ImageDataset(ABC):
     attribute_names: tuple[str, ...] | None = None
     splits: tuple[str, ...] = ("train", "test")
     samples_to_draw = 64
+    levels: ClassVar[int] = 256
+    """Values that a pixel may have: those of a byte, or 2, black and white"""
 
     def __init__(self, resolution: int, root: str = "data", flip: bool = False) -> None:
         self.resolution = resolution

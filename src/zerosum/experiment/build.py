@@ -1,5 +1,6 @@
 """From a validated config to objects."""
 
+import inspect
 import math
 import os
 from dataclasses import dataclass
@@ -67,19 +68,25 @@ def build_module(config: dict[str, Any], shape: DataShape) -> GenerativeModule:
         torch.manual_seed(config["seed"])
         if is_gan(config):
             return build_gan(config, shape)
-        return make(config["model"])(
-            sample_shape=shape.sample_shape,
-            optimizer=make_optimizer(config["optimizer"]),
-            training=TrainingSettings(**config["training"]),
-            seed=config["seed"],
-        )
+        return build_family(make(config["model"]), config, shape)
+
+
+def build_family(family: Any, config: dict[str, Any], shape: DataShape) -> GenerativeModule:
+    """A model that is no GAN; it is told the levels of pixels if its constructor takes them."""
+    options = inspect.signature(family).parameters
+    further: dict[str, Any] = {"levels": shape.levels} if "levels" in options else {}
+    if config["optimizer"]:
+        further["optimizer"] = make_optimizer(config["optimizer"])
+    elif "optimizer" in options and options["optimizer"].default is inspect.Parameter.empty:
+        raise UserError("optimizer is missing: choose one of conf/optimizer, which --help lists")
+    training = TrainingSettings(**config["training"])
+    return family(sample_shape=shape.sample_shape, training=training, seed=config["seed"], **further)
 
 
 def make_optimizer(node: dict[str, Any]) -> Any:
-    """The constructor of a family's optimizer, or the named constructors of several."""
-    if "_target_" in node:
-        return make(node)
-    return make_each({name: part for name, part in node.items() if isinstance(part, dict)})
+    """The constructor of a family's optimizer, or the named constructors of several beside what they share."""
+    several = {name: part for name, part in node.items() if isinstance(part, dict)}
+    return make(node) if "_target_" in node else make_each(several)
 
 
 def check_optimizers(module: GenerativeModule) -> None:
@@ -100,7 +107,8 @@ def check_dataset(dataset: Any) -> None:
 
 def shape_of(dataset: Dataset) -> DataShape:
     """The part of a dataset that a model is built from."""
-    return DataShape(dataset.sample_shape, dataset.num_classes, getattr(dataset, "num_attributes", None))
+    attributes, levels = getattr(dataset, "num_attributes", None), getattr(dataset, "levels", None)
+    return DataShape(dataset.sample_shape, dataset.num_classes, attributes, levels)
 
 
 def check_trainer(trainer: dict[str, Any]) -> None:
@@ -200,7 +208,8 @@ def build(config: dict[str, Any]) -> Experiment:
     check_dataset(dataset)
     check_precision(config)
     # Some datasets must be opened to know their classes, which only labels need.
-    module = build_module(config, shape_of(dataset) if config["labels"] else DataShape(dataset.sample_shape))
+    unlabelled = DataShape(dataset.sample_shape, levels=getattr(dataset, "levels", None))
+    module = build_module(config, shape_of(dataset) if config["labels"] else unlabelled)
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     check_trainer(config["trainer"])

@@ -9,6 +9,9 @@ from zerosum.report.html import EMPTY, Markup, element, join
 from zerosum.report.pictures import FILM_BYTES, PICTURE_BYTES, Picture, read_film, read_picture
 from zerosum.report.run_files import RunFiles
 
+OF_EVERY_FAMILY = ("real", "nearest", "interpolation", "codes")
+"""Pictures that have a section of their own"""
+
 
 def show_samples(files: RunFiles, share: float) -> Markup | None:
     """Real images beside samples at the best and at the last evaluation, and the film."""
@@ -27,6 +30,13 @@ def show_picture(files: RunFiles, name: str, share: float, otherwise: str | None
     picture = read(files.folder / "report" / f"{name}.png", files, share)
     figure = show_image(picture, caption_of(files, name, otherwise or name))
     return None if figure is None else element("div", figure, class_="wide")
+
+
+def show_illustrations(files: RunFiles, share: float) -> Markup | None:
+    """What the family of the model has drawn of itself, by name."""
+    names = sorted(name for name in files.facts.get("captions", {}) if re.fullmatch(r"[a-z_]{1,40}", name))
+    shown = [show_picture(files, name, share) for name in names if name not in OF_EVERY_FAMILY]
+    return join(*shown) or None
 
 
 def show_film(files: RunFiles, share: float) -> Markup | None:

@@ -14,7 +14,7 @@ from zerosum.report.html import Markup, copyable, details, element, join, table
 from zerosum.report.page import LARGEST_PAGE, Section, bound, count_left_out, leave_out, make_page
 from zerosum.report.run_charts import draw_curves, draw_histograms, draw_losses, draw_quality
 from zerosum.report.run_files import RunFiles, read_run_files
-from zerosum.report.run_pictures import show_picture, show_samples
+from zerosum.report.run_pictures import show_illustrations, show_picture, show_samples
 from zerosum.report.table import BLANK, format_number
 
 NAME = "report.html"
@@ -59,6 +59,7 @@ def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
         "Speed": draw_curves(files.curves, "speed", share),
         "Nearest training images": show_picture(files, "nearest", share),
         "Between samples": show_picture(files, "interpolation", share),
+        "The model": show_illustrations(files, share),
         "Codes": show_picture(files, "codes", share, "What each code changes: a row is a seed, a column a value."),
         "Cards": show_cards(files),
     }

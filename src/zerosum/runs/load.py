@@ -79,7 +79,7 @@ def saved_shape(config: dict[str, Any], run: Path) -> DataShape:
     shape = config["data"].get("sample_shape")
     if not isinstance(shape, list) or not shape or not all(is_size(size) for size in shape):
         raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that a training made")
-    counts = [config["data"].get(name) for name in ("num_classes", "num_attributes")]
+    counts = [config["data"].get(name) for name in ("num_classes", "num_attributes", "levels")]
     if not all(count is None or is_size(count) for count in counts):
         raise UserError(f"{run / 'config.yaml'} has no data.num_classes: choose a run that a training made")
     return DataShape(tuple(shape), *counts)

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning import LightningModule
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zerosum.data.dataset import Batch
+from zerosum.data.dataset import Batch, Dataset
 from zerosum.distributed import rank_and_world_size
 from zerosum.randomness import reseed
 from zerosum.training import optimization
@@ -25,10 +26,19 @@ class StepResult(NamedTuple):
     """Scalars; training stops where one is NaN or infinite"""
     metrics: dict[str, Tensor]
     """Further values, of any shape"""
-    samples: Tensor
-    """(B, *sample_shape), generated in this step"""
+    samples: Tensor | None
+    """(B, *sample_shape), generated in this step; None from a model whose steps generate none"""
     images: int
     """Real images shown in this step, over all processes"""
+
+
+class Illustration(NamedTuple):
+    """A picture of what a family of models can do besides samples, for the run's report."""
+
+    picture: Image.Image
+    caption: str
+    sound: bytes | None = None
+    """The content of a WAV file that is kept beside the picture"""
 
 
 class GenerativeModule(LightningModule):
@@ -84,6 +94,10 @@ class GenerativeModule(LightningModule):
         """Further facts of the run for cards: none, unless a child says so."""
         return {}
 
+    def illustrate(self, dataset: Dataset) -> dict[str, Illustration]:
+        """Pictures by name, drawn with no random number of training: none, unless a child has any."""
+        return {}
+
     def load_raw_weights(self) -> None:
         """Sample from the weights of the last step instead of their moving average."""
         raise NotImplementedError
@@ -108,7 +122,12 @@ class GenerativeModule(LightningModule):
         return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def finish_step(
-        self, network: nn.Module, losses: dict[str, Tensor], metrics: dict[str, Tensor], samples: Tensor, images: int
+        self,
+        network: nn.Module,
+        losses: dict[str, Tensor],
+        metrics: dict[str, Tensor],
+        samples: Tensor | None,
+        images: int,
     ) -> None:
         """Count the step, advance the clock by this process's `images` times the processes, move the average."""
         optimization.count_step(self.trainer)

@@ -42,7 +42,7 @@ class DivergenceGuard(Callback):
         waits = trainer.world_size > 1 or pl_module.device.type != "cpu"
         if waits and trainer.global_step % STEPS_BETWEEN_CHECKS and not due:
             return
-        flags = [self.diverged, *([is_constant(step.samples)] if due else [])]
+        flags = [self.diverged, *([is_constant(step.samples)] if due and step.samples is not None else [])]
         diverged, *constant = in_any_process(flags) if trainer.world_size > 1 else map(bool, flags)
         if diverged:
             losses = ", ".join(f"loss_{name} is {float(loss):.3g}" for name, loss in step.losses.items())

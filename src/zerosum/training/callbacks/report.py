@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ class Report(Callback):
         """Draw the model anew and write the report."""
         self.draw_neighbours(trainer, module)
         self.draw_interpolation(trainer, module)
+        self.draw_illustrations(trainer, module)
         self.note_facts(trainer, module)
         self.write(self.folder)
 
@@ -143,6 +145,14 @@ class Report(Callback):
         paths = "Each row goes" if is_image else f"{ARCS} paths of {steps} points go"
         caption = f"{paths} from the sample of one seed to that of the next, along the great arc between their latents"
         self.save("interpolation", picture, f"{caption}, at {module.images_seen:,} images. Jumps would be copies.")
+
+    @torch.inference_mode()
+    def draw_illustrations(self, trainer: Trainer, module: GenerativeModule) -> None:
+        """Draw what the family of the model shows of itself."""
+        for name, (picture, caption, sound) in module.illustrate(data_of(trainer).dataset).items():
+            self.save(name, picture, caption)
+            if sound is not None:
+                save_whole(self.folder / "report" / f"{name}.wav", partial(Path.write_bytes, data=sound))
 
     def save(self, name: str, picture: Image.Image, caption: str) -> None:
         """Save a picture, and keep what is to be said of it."""

@@ -1,0 +1,96 @@
+"""Families that predict value by value, and Boltzmann machines, go through training, resume and several processes."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+
+from zerosum.errors import UserError
+from zerosum.experiment.build import build
+from zerosum.experiment.settings import validate
+from zerosum.experiment.train import train
+from zerosum.runs.load import load
+from zerosum.runs.resume import resume
+
+PIXELS = ("dataset=binarized_digits", "protocol.n_fake=20", "metrics=likelihood", "callbacks.samples.count=4")
+SOUND = ("dataset=tones", "dataset.length=64", "protocol.n_fake=4", "callbacks.samples.count=4")
+SMALL = {
+    "made": [*PIXELS, "model=made", "model.width=16", "model.orders=3", "model.dropout=0.1"],
+    "nade": [*PIXELS, "model=nade", "model.width=16"],
+    "pixelcnn": [*PIXELS, "model=pixelcnn", "model.width=4", "model.depth=2"],
+    "pixelrnn": [*PIXELS, "model=pixelrnn", "model.width=4", "model.depth=1"],
+    "wavenet": [*SOUND, "model=wavenet", "model.width=8", "model.depth=3"],
+    "rbm": [*PIXELS, "model=rbm", "model.hidden=12", "model.sampling_steps=10", "model.ais_temperatures=9"],
+    "rbm_cd": [*PIXELS, "model=rbm", "model.hidden=12", "model.chains=null", "model.sampling_steps=10", "model.ais_temperatures=9"],
+}
+BUDGET = ("trainer=cpu", "training.batch_size=16", "callbacks.samples.frames=1", "~callbacks.progress")
+SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "checkpoint", "interrupt", "doctor")]
+SILENT += ["~callbacks.logits", "~callbacks.weights", "~callbacks.report", "~callbacks.banner", "~logger.csv"]
+EPS = "+optimizer.eps=1e-3"
+"""With Adam's 1e-8 the rounding of a gradient that is 0 decides the direction of a whole step"""
+AS_ONE = {name: options for name, options in SMALL.items() if name != "made"} | {
+    "made": [*SMALL["made"], "model.dropout=0", "training.accumulate=2"]
+}
+"""Trained alike by one process and by two; dropout is drawn by each process"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_a_run_resumes_bit_for_bit_and_is_sampled(composed, tmp_path, name):
+    def run(folder, images):
+        return composed(*SMALL[name], *BUDGET, f"run.images={images}", f"run.folder={tmp_path / folder}")
+
+    train(run("straight", 96))
+    train(run("resumed", 48))
+    resume(tmp_path / "resumed", ["run.images=96"])
+    one, other = (torch.load(tmp_path / folder / "last.ckpt", weights_only=True) for folder in ("straight", "resumed"))
+    assert one["images_seen"] == other["images_seen"] == 96
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][key]), key
+    model = load(tmp_path / "straight")
+    samples = model.sample(range(5))
+    assert torch.equal(model.sample([3])[0], samples[3]) and samples.abs().max() <= 1
+    if name != "wavenet":
+        assert samples.unique().tolist() == [-1, 1]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(composed, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in range(2):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        place |= {"LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0, "TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": 1}
+        environment = {**os.environ, **{key: str(value) for key, value in place.items()}}
+        command = [sys.executable, str(ROOT / "tests" / "families_in_two_processes.py"), str(tmp_path)]
+        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    printed = started[0].communicate(timeout=280)[0].decode()
+    assert [process.wait(timeout=20) for process in started] == [0, 0], printed
+    for name, options in AS_ONE.items():
+        built = build(validate(composed(*options, *BUDGET, *SILENT, EPS, "run.images=64")))
+        built.trainer.fit(built.module, datamodule=built.data)
+        weights = torch.nn.utils.parameters_to_vector(built.module.parameters()).detach()
+        together = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        torch.testing.assert_close(together, weights, rtol=0, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["dataset=ring", "model=pixelcnn"], "this dataset has points"),
+        (["dataset=ring", "model=made"], "this dataset has points"),
+        (["dataset=digits", "model=wavenet"], "WaveNet models sound, this dataset has images"),
+        (["dataset=digits", "model=rbm"], "this dataset has pixels of 256 levels"),
+        (["dataset=cifar10", "model=pixelrnn"], "models gray images, this dataset has 3 channels"),
+        (["dataset=tones", "model=pixelcnn"], "models images, this dataset has"),
+    ],
+)
+def test_data_that_a_family_does_not_model_are_refused_before_training(composed, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(validate(composed(*options)))
