@@ -114,16 +114,7 @@ class ImageDataset(ABC):
                     f"{self.name} read attributes {attributes.dtype} {attributes.shape} as {name}: return finite"
                     f" float32 {size}, and set `attribute_names` to their names"
                 )
-        if (condition_images is None) != (self.condition_shape is None):
-            raise UserError(f"{self.name} has a condition_shape if, and only if, its splits have condition_images")
-        if condition_images is not None and self.condition_shape is not None:
-            channels, *places = self.condition_shape
-            size = (len(images), *places, channels)
-            if condition_images.dtype != np.uint8 or condition_images.shape != size:
-                raise UserError(
-                    f"{self.name} read condition images {condition_images.dtype} {condition_images.shape} as {name}: return"
-                    f" uint8 {size}"
-                )
+        self.check_condition_images(name, condition_images, len(images))
         if labels is None:
             return split
         if self.classes is None:
@@ -136,6 +127,18 @@ class ImageDataset(ABC):
                 f" `classes`, from 0 to {len(self.classes) - 1}"
             )
         return split
+
+    def check_condition_images(self, name: str, found: np.ndarray | None, count: int) -> None:
+        """UserError if a split's condition images are not what the dataset says."""
+        if found is None and self.condition_shape is None:
+            return
+        channels, *places = self.condition_shape or (0,)
+        size = (count, *places, channels)
+        if found is None or found.dtype != np.uint8 or found.shape != size:
+            raise UserError(
+                f"{self.name} read as condition images of {name} {None if found is None else found.shape}: return uint8"
+                f" (N, h, w, c) as its condition_shape (c, h, w) says, {self.condition_shape}"
+            )
 
     def batches(self, split: str, size: int) -> Iterator[Tensor]:
         """The split in order, (B, C, H, W) uint8."""

@@ -19,7 +19,7 @@ STEP = 6
 
 
 class KnownAnswers(ImageDataset):
-    """MNIST's digits, each a condition with K answers; one of them is drawn, by `seed`, with the probabilities `law`."""
+    """Digits of MNIST, each a condition with K answers; one is drawn, by `seed`, with the probabilities `law`."""
 
     classes = tuple("0123456789")
 

@@ -60,7 +60,9 @@ class Unpaired(Pairs):
         images, labels, _, conditions = whole
         assert conditions is not None
         half = len(images) // 2
-        return Split(images[:half], None if labels is None else labels[:half], condition_images=conditions[half:][:half])
+        return Split(
+            images[:half], None if labels is None else labels[:half], condition_images=conditions[half:][:half]
+        )
 
 
 @dataclass(frozen=True)

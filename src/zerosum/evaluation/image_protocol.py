@@ -177,7 +177,7 @@ class ImageProtocol:
         return to_condition(torch.from_numpy(found[self.condition_rows(rows)]).to(self.device))
 
     def condition_rows(self, rows: Sequence[int]) -> np.ndarray:
-        """(B,): the images of the split whose conditions samples have: in a random order, again from its start at its end."""
+        """(B,): the images of the split whose conditions the samples have, in a random order that starts again."""
         order = torch.randperm(len(self.dataset.split(self.split).images), generator=generator(self.seed, "conditions"))
         return order[torch.tensor(rows) % len(order)].numpy()
 

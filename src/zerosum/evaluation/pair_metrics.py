@@ -26,8 +26,8 @@ The mean of two answers lies at least as far as the smaller of their probabiliti
 class PairFidelity:
     """How near samples are to the real image that their condition belongs to, in gray or RGB levels from 0 to 255.
 
-    PSNR of the mean squared error over all images; SSIM (Wang et al. 2004) with a Gaussian window of 11 pixels, averaged
-    over images; sharpness is the mean length of the samples' gradients over that of the real images': 1 is as sharp.
+    PSNR of the mean squared error over all images; SSIM (Wang et al. 2004) with a Gaussian window of 11 pixels,
+    averaged over images; sharpness is the mean length of the samples' gradients over that of the real images'.
     """
 
     better: ClassVar[dict[str, Direction]] = {"psnr": "higher", "ssim": "higher"}
@@ -36,7 +36,9 @@ class PairFidelity:
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
         """{"psnr": decibels, "ssim": -1 to 1, "sharpness": ratio}"""
         if protocol.conditions(model, [0]) is None or protocol.dataset.condition_shape is None:
-            raise UnmeasurableError("psnr and ssim need a model that makes an image from another, as image_to_image does")
+            raise UnmeasurableError(
+                "psnr and ssim need a model that makes an image from another, as image_to_image does"
+            )
         samples = protocol.sample_images(model).cpu()
         rows = protocol.condition_rows(range(protocol.n_fake))
         real = torch.from_numpy(protocol.dataset.split(protocol.split).images[rows]).permute(0, 3, 1, 2)
@@ -70,10 +72,10 @@ def sharpness(images: Tensor) -> float:
 class AnswerLaw:
     """Whether the samples of a condition follow its known law, from `samples` of each of `conditions` conditions.
 
-    Each sample is the nearest right answer, or none if it is a quarter or more as far from it as the two closest answers
-    are from each other. `answers_right` is the share that is an answer; `law_distance` the total variation distance of
-    the shares from the law, with 'none' as one more outcome; `law_covered` the law's mass of the answers that a
-    condition's samples found, averaged; `answer_diversity` their variance over that of the law.
+    Each sample is the nearest right answer, or none if it is a quarter or more as far from it as the two closest
+    answers are from each other. `answers_right` is the share that is an answer; `law_distance` the total variation
+    distance of the shares from the law, with 'none' as one more outcome; `law_covered` the law's mass of the answers
+    that a condition's samples found, averaged; `answer_diversity` their variance over that of the law.
     """
 
     better: ClassVar[dict[str, Direction]] = {
@@ -93,7 +95,9 @@ class AnswerLaw:
         """The values; every process makes all samples, of which there are few."""
         dataset = self.check_dataset(protocol)
         if protocol.conditions(model, [0]) is None:
-            raise UnmeasurableError("law_distance needs a model that makes an image from another, as image_to_image does")
+            raise UnmeasurableError(
+                "law_distance needs a model that makes an image from another, as image_to_image does"
+            )
         rows = protocol.condition_rows(range(self.conditions))
         given = dataset.split(protocol.split).condition_images
         assert given is not None

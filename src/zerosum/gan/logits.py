@@ -111,7 +111,9 @@ def choose_images(split: Split, gan: GAN, count: int) -> Batch:
     order = torch.randperm(len(split.images), generator=generator(0, "overfitting"))[:count]
     rows = order[: len(order) - len(order) % gan.game.pack].numpy()
     images = from_uint8(torch.from_numpy(split.images[rows]).permute(0, 3, 1, 2)).to(gan.device)
-    condition = None if split.condition is None else to_condition(torch.from_numpy(split.condition[rows]).to(gan.device))
+    condition = (
+        None if split.condition is None else to_condition(torch.from_numpy(split.condition[rows]).to(gan.device))
+    )
     batch = Batch(images, condition)
     return batch if gan.conditions is None else batch._replace(condition=gan.conditions.of_batch(batch, 0, 0))
 

@@ -15,7 +15,7 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """E (x - G(z, c))^2 over pixels: the best G without an adversary is the mean of all answers (Mathieu et al. 2016)."""
+    """E (x - G(z, c))^2 over pixels: without an adversary the best G is the mean answer (Mathieu et al. 2016)."""
 
     def penalty(self, critic: Critic, real: ScoredBatch, fake: ScoredBatch) -> Tensor:
         """The mean squared difference."""

@@ -16,7 +16,14 @@ from zerosum.runs.folder import lies_in
 
 TERMS = tuple(
     f"zerosum.gan.{name}"
-    for name in ("regularizers", "feature_matching", "reconstruction", "labels.terms", "labels.labelled", "labels.codes")
+    for name in (
+        "regularizers",
+        "feature_matching",
+        "reconstruction",
+        "labels.terms",
+        "labels.labelled",
+        "labels.codes",
+    )
 )
 """Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {

@@ -70,5 +70,7 @@ class ImageConditions(Conditions):
 def as_image(condition: Tensor, shape: tuple[int, ...]) -> Tensor:
     """(B, *shape) to be drawn beside images: pixels enlarged, gray as color; of several frames the last."""
     channels, *places = shape
-    last = condition[:, -channels:] if condition.shape[1] >= channels else condition[:, -1:].expand(-1, channels, -1, -1)
+    last = (
+        condition[:, -channels:] if condition.shape[1] >= channels else condition[:, -1:].expand(-1, channels, -1, -1)
+    )
     return interpolate(last, tuple(places))
