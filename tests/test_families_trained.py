@@ -25,7 +25,14 @@ SMALL = {
     "pixelrnn": [*PIXELS, "model=pixelrnn", "model.width=4", "model.depth=1"],
     "wavenet": [*SOUND, "model=wavenet", "model.width=8", "model.depth=3"],
     "rbm": [*PIXELS, "model=rbm", "model.hidden=12", "model.sampling_steps=10", "model.ais_temperatures=9"],
-    "rbm_cd": [*PIXELS, "model=rbm", "model.hidden=12", "model.chains=null", "model.sampling_steps=10", "model.ais_temperatures=9"],
+    "rbm_cd": [
+        *PIXELS,
+        "model=rbm",
+        "model.hidden=12",
+        "model.chains=null",
+        "model.sampling_steps=10",
+        "model.ais_temperatures=9",
+    ],
 }
 BUDGET = ("trainer=cpu", "training.batch_size=16", "callbacks.samples.frames=1", "~callbacks.progress")
 SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "checkpoint", "interrupt", "doctor")]
