@@ -220,10 +220,10 @@ def test_a_picture_has_a_column_for_each_vector_that_differs():
     conditions = AttributeConditions(2)
     vectors = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     conditions.kept.copy_(vectors[torch.arange(1000) % 7 % 3])
-    condition, columns, _ = conditions.arrange(64)
+    condition, columns, *_ = conditions.arrange(64)
     assert columns == 3 and torch.equal(condition.reshape(-1, 3, 2), vectors.expand(21, 3, 2))
     conditions.kept.copy_(torch.randn(1000, 2))
-    condition, columns, _ = conditions.arrange(64)
+    condition, columns, *_ = conditions.arrange(64)
     assert columns == 8 and torch.equal(condition[:8], conditions.kept[:8]) and len(condition) == 64
 
 

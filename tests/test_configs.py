@@ -24,6 +24,8 @@ NEEDS = {
     ("optimizer", "adam_single"): FAMILY,
     ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
+    ("model", "image_to_image"): ["dataset=super_resolution"],
+    ("labels", "image"): ["dataset=super_resolution", "model=image_to_image"],
 }
 
 

@@ -19,7 +19,7 @@ FLOORS = [
     {"evaluation"},
     {"training"},
     {"gan", "families"},
-    {"doctor", "theory"},
+    {"doctor", "theory", "applications"},
     {"experiment"},
     {"runs"},
     {"report"},

@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     images: Tensor
     """(B, C, H, W) in [-1, 1], or points (B, 1) or (B, 2)"""
     condition: Tensor | None
-    """(B,) int64 labels, or (B, A) float32 attributes; None for data without either"""
+    """(B,) int64 labels, (B, A) float32 attributes, or images (B, C, H, W) in [-1, 1]; None for data without any"""
 
 
 class DataShape(NamedTuple):
@@ -29,6 +29,8 @@ class DataShape(NamedTuple):
     """None for data without labels"""
     num_attributes: int | None = None
     """None for data without attributes"""
+    condition_shape: tuple[int, ...] | None = None
+    """(C, H, W) of the images that these images are made from; None for data without them"""
 
 
 class Stream(Protocol):

@@ -30,11 +30,14 @@ class Split(NamedTuple):
     """(N,) int64"""
     attributes: np.ndarray | None = None
     """(N, A) float32"""
+    condition_images: np.ndarray | None = None
+    """(N, H, W, C) uint8, of any size: the image that each is to be made from"""
 
     @property
     def condition(self) -> np.ndarray | None:
-        """What a conditional model is told of each image: its attributes if there are any, else its label."""
-        return self.labels if self.attributes is None else self.attributes
+        """What a conditional model is told of each image: its condition image, else its attributes, else its label."""
+        given = (self.condition_images, self.attributes, self.labels)
+        return next((each for each in given if each is not None), None)
 
 
 class ImageDataset(ABC):
@@ -47,6 +50,7 @@ class ImageDataset(ABC):
     channels: int
     classes: tuple[str, ...] | None = None
     attribute_names: tuple[str, ...] | None = None
+    condition_shape: tuple[int, ...] | None = None
     splits: tuple[str, ...] = ("train", "test")
     samples_to_draw = 64
 
@@ -99,7 +103,7 @@ class ImageDataset(ABC):
 
     def check_split(self, name: str, split: Split) -> Split:
         """The split; UserError if its images, labels or attributes are not what the dataset says."""
-        images, labels, attributes = split
+        images, labels, attributes, condition_images = split
         shape = (self.resolution, self.resolution, self.channels)
         if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
             raise UserError(f"{self.name} read {images.dtype} {images.shape} as {name}: return uint8 (N, *{shape})")
@@ -110,6 +114,7 @@ class ImageDataset(ABC):
                     f"{self.name} read attributes {attributes.dtype} {attributes.shape} as {name}: return finite"
                     f" float32 {size}, and set `attribute_names` to their names"
                 )
+        self.check_condition_images(name, condition_images, len(images))
         if labels is None:
             return split
         if self.classes is None:
@@ -123,6 +128,18 @@ class ImageDataset(ABC):
             )
         return split
 
+    def check_condition_images(self, name: str, found: np.ndarray | None, count: int) -> None:
+        """UserError if a split's condition images are not what the dataset says."""
+        if found is None and self.condition_shape is None:
+            return
+        channels, *places = self.condition_shape or (0,)
+        size = (count, *places, channels)
+        if found is None or found.dtype != np.uint8 or found.shape != size:
+            raise UserError(
+                f"{self.name} read as condition images of {name} {None if found is None else found.shape}: return uint8"
+                f" (N, h, w, c) as its condition_shape (c, h, w) says, {self.condition_shape}"
+            )
+
     def batches(self, split: str, size: int) -> Iterator[Tensor]:
         """The split in order, (B, C, H, W) uint8."""
         images = self.split(split).images
@@ -130,8 +147,11 @@ class ImageDataset(ABC):
             yield torch.from_numpy(np.array(images[start : start + size])).permute(0, 3, 1, 2)
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the split's pixels, labels and attributes, part of the names of caches."""
-        images, labels, attributes = self.split(split)
+        """A hash of the split's pixels, labels and attributes, part of the names of caches.
+
+        Of condition images nothing is cached, so that features of the same images are computed once for all of them.
+        """
+        images, labels, attributes, _ = self.split(split)
         digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=16)
         digest.update(np.ascontiguousarray(images).data)
         for part in (labels, attributes):
@@ -205,9 +225,21 @@ class ShuffledImages:
         else:
             pixels = torch.from_numpy(self.images[chosen.numpy()]).to(self.device)
         images = from_uint8(pixels.permute(0, 3, 1, 2))
+        condition = None if self.condition is None else to_condition(self.condition[chosen.to(self.device)])
         if self.flip:
-            images = torch.where(mirrored.to(self.device)[:, None, None, None], images.flip(3), images)
-        return Batch(images, None if self.condition is None else self.condition[chosen.to(self.device)])
+            images = flip_some(images, mirrored)
+            condition = flip_some(condition, mirrored) if condition is not None and condition.dim() == 4 else condition
+        return Batch(images, condition)
+
+
+def flip_some(images: Tensor, mirrored: Tensor) -> Tensor:
+    """The images, those where `mirrored` (B,) is true from left to right."""
+    return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
+
+
+def to_condition(stored: Tensor) -> Tensor:
+    """Conditions as networks take them: images (B, H, W, C) uint8 become (B, C, H, W) in [-1, 1], others stay."""
+    return from_uint8(stored.permute(0, 3, 1, 2)) if stored.dtype == torch.uint8 else stored
 
 
 def to_device(images: np.ndarray, device: torch.device) -> Tensor | np.ndarray:

@@ -34,7 +34,7 @@ class StackedMNIST(ImageDataset):
 
     def read(self, split: str) -> Split:
         """Triples of digits chosen with replacement."""
-        digits, labels, _ = self.digits.split(split)
+        digits, labels, *_ = self.digits.split(split)
         assert labels is not None
         count = self.count if split == "train" else HELD_OUT
         chosen = torch.randint(len(digits), (count, 3), generator=generator(self.seed, split, "stacked")).numpy()

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from zerosum.console import track
-from zerosum.data.images import ImageDataset
+from zerosum.data.images import ImageDataset, to_condition
 from zerosum.distributed import all_reduce_sum, on_rank_zero, rank_and_world_size
 from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.features.extractor import FeatureOutput, Features
@@ -160,26 +161,29 @@ class ImageProtocol:
 
     def sample(self, model: Model, rows: Sequence[int]) -> Tensor:
         """(B, C, H, W): the protocol's samples with these numbers."""
-        condition = self.conditions(model)
         first = self.seed * self.n_fake
-        return model.sample([first + row for row in rows], None if condition is None else condition[list(rows)])
+        return model.sample([first + row for row in rows], self.conditions(model, rows))
 
-    def conditions(self, model: Model) -> Tensor | None:
-        """(n_fake, ...): the labels or attributes of the split in a random order, again from the start where it ends.
+    def conditions(self, model: Model, rows: Sequence[int]) -> Tensor | None:
+        """(B, ...): what the samples with these numbers are asked for, each as an image of the split has it.
 
-        None for a model that is asked for neither.
+        None for a model that is asked for nothing, or for nothing that real images have.
         """
         conditions = getattr(model, "conditions", None)
         if conditions is None or not conditions.from_data:
             return None
         found = self.dataset.split(self.split).condition
         assert found is not None, "a conditional model was trained on labels"
-        order = torch.randperm(len(found), generator=generator(self.seed, "conditions"))
-        return torch.from_numpy(found)[order[torch.arange(self.n_fake) % len(order)]].to(self.device)
+        return to_condition(torch.from_numpy(found[self.condition_rows(rows)]).to(self.device))
+
+    def condition_rows(self, rows: Sequence[int]) -> np.ndarray:
+        """(B,): the images of the split whose conditions the samples have, in a random order that starts again."""
+        order = torch.randperm(len(self.dataset.split(self.split).images), generator=generator(self.seed, "conditions"))
+        return order[torch.tensor(rows) % len(order)].numpy()
 
     def asked_labels(self, model: Model) -> Tensor | None:
-        """(n_fake,) int64: the classes that the model is asked for; None if it is asked for attributes or nothing."""
-        condition = self.conditions(model)
+        """(n_fake,) int64: the classes that the model is asked for; None if it is asked for anything else."""
+        condition = self.conditions(model, range(self.n_fake))
         return None if condition is None or condition.is_floating_point() else condition
 
     @torch.inference_mode()

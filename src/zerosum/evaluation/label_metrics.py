@@ -81,7 +81,7 @@ class CAS:
     def measure_real(self, protocol: ImageSampling) -> dict[str, float]:
         """The same of as many training images."""
         held_out_images(protocol.dataset, "cas")
-        images, labels, _ = protocol.dataset.split("train")
+        images, labels, *_ = protocol.dataset.split("train")
         if labels is None or len(images) < protocol.n_fake:
             raise UnmeasurableError(f"train has {len(images):,} images, fewer than the {protocol.n_fake:,} samples")
         rows = draw_rows(len(images), protocol.n_fake, protocol.seed).numpy()

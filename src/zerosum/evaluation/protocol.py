@@ -1,7 +1,7 @@
 """The contracts of evaluation: a protocol fixes the data, samples and features, a metric computes values of them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -11,6 +11,7 @@ from zerosum.errors import DivergedError, UnmeasurableError, UserError, check_ha
 from zerosum.sampling import Model
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from zerosum.data.images import ImageDataset
@@ -109,7 +110,15 @@ class ImageSampling(Protocol):
     device: torch.device
 
     def asked_labels(self, model: Model) -> "Tensor | None":
-        """(n_fake,) int64: the classes that the model is asked for; None if it is asked for attributes or nothing."""
+        """(n_fake,) int64: the classes that the model is asked for; None if it is asked for anything else."""
+        ...
+
+    def conditions(self, model: Model, rows: Sequence[int]) -> "Tensor | None":
+        """(B, ...): what the samples with these numbers are asked for; None for a model that is asked for nothing."""
+        ...
+
+    def condition_rows(self, rows: Sequence[int]) -> "np.ndarray":
+        """(B,): the images of the split whose conditions the samples with these numbers have."""
         ...
 
     def sample_images(self, model: Model) -> "Tensor":

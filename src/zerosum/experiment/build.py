@@ -100,7 +100,8 @@ def check_dataset(dataset: Any) -> None:
 
 def shape_of(dataset: Dataset) -> DataShape:
     """The part of a dataset that a model is built from."""
-    return DataShape(dataset.sample_shape, dataset.num_classes, getattr(dataset, "num_attributes", None))
+    further = (getattr(dataset, name, None) for name in ("num_attributes", "condition_shape"))
+    return DataShape(dataset.sample_shape, dataset.num_classes, *further)
 
 
 def check_trainer(trainer: dict[str, Any]) -> None:
@@ -172,7 +173,7 @@ def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
 
 def check_use(labels: Labels, conditions: Conditions | None) -> None:
     """UserError if the use of labels that cards name is not that of the parts."""
-    found = "conditioned on labels" if conditions is not None and conditions.from_data else "none"
+    found = "none" if conditions is None else conditions.use
     found = "trained with labels" if labels.labelled is not None else found
     if labels.use != found:
         raise UserError(f"labels.use={labels.use}: these labels are used otherwise, as '{found}': leave the option out")

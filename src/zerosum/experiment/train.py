@@ -94,7 +94,7 @@ def start_loggers(typed: dict[str, Any], experiment: Experiment) -> None:
 def write_config(path: Path, typed: dict[str, Any], experiment: Experiment) -> None:
     """Save the resolved config, with what is needed to open the run without its data, and the command as typed."""
     shape = shape_of(experiment.data.dataset)
-    data = {**shape._asdict(), "sample_shape": list(shape.sample_shape)}
+    data = {name: list(part) if isinstance(part, tuple) else part for name, part in shape._asdict().items()}
     content = {**typed, "data": data, "command": command_of(typed)}
     save_whole(path, lambda partial: partial.write_text(OmegaConf.to_yaml(content), encoding="utf-8"))
 

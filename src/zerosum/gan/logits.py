@@ -9,7 +9,7 @@ from lightning import Callback, Trainer
 from torch import Tensor, nn
 
 from zerosum.data.dataset import Batch, Dataset
-from zerosum.data.images import ImageDataset, Split
+from zerosum.data.images import ImageDataset, Split, to_condition
 from zerosum.errors import check_positive
 from zerosum.files import save_whole
 from zerosum.gan.gan import GAN
@@ -27,7 +27,7 @@ MOST_HISTOGRAMS = 100
 """In the file; beyond, every second one is dropped"""
 
 Sides = dict[str, Tensor]
-"""Logits (N,) of the images called train, fake and, if there are any, held_out"""
+"""Logits (N,), or (N, P) of patches, of the images called train, fake and, if there are any, held_out"""
 
 
 class Logits(Callback):
@@ -111,7 +111,9 @@ def choose_images(split: Split, gan: GAN, count: int) -> Batch:
     order = torch.randperm(len(split.images), generator=generator(0, "overfitting"))[:count]
     rows = order[: len(order) - len(order) % gan.game.pack].numpy()
     images = from_uint8(torch.from_numpy(split.images[rows]).permute(0, 3, 1, 2)).to(gan.device)
-    condition = None if split.condition is None else torch.from_numpy(split.condition[rows]).to(gan.device)
+    condition = (
+        None if split.condition is None else to_condition(torch.from_numpy(split.condition[rows]).to(gan.device))
+    )
     batch = Batch(images, condition)
     return batch if gan.conditions is None else batch._replace(condition=gan.conditions.of_batch(batch, 0, 0))
 
@@ -146,9 +148,9 @@ def measure_overfitting(sides: Sides) -> dict[str, float]:
 
 def separation(real: Tensor, fake: Tensor) -> float:
     """P(a real logit is greater than a fake one), ties counted half: the area under the ROC curve; 1/2 is chance."""
-    ordered = fake.sort().values
+    real, ordered = real.flatten(), fake.flatten().sort().values
     below = torch.searchsorted(ordered, real) + torch.searchsorted(ordered, real, right=True)
-    return float(below.double().mean()) / (2 * len(fake))
+    return float(below.double().mean()) / (2 * len(ordered))
 
 
 def count_logits(sides: Sides) -> dict[str, Any]:

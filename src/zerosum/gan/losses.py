@@ -214,6 +214,37 @@ class Relativistic:
         return softplus(real - fake).mean()
 
 
+class Weighted:
+    """Another loss, with `weight` times its J_G: 0 leaves G to the terms added to it, while D goes on judging.
+
+    Beside a distance of weight 1 this is the adversarial weight of Ledig et al. 2017, SRGAN, equation 3.
+    """
+
+    def __init__(self, loss: AdversarialLoss, weight: float = 1.0) -> None:
+        if not weight >= 0:
+            raise UserError(f"loss.weight={weight}: the weight of the adversarial loss is 0 or more")
+        self.loss = loss
+        self.weight = weight
+
+    @property
+    def paired(self) -> bool:
+        """As the loss itself."""
+        return self.loss.paired
+
+    @property
+    def zero_separates(self) -> bool:
+        """As the loss itself."""
+        return self.loss.zero_separates
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """J_D."""
+        return self.loss.discriminator(real, fake)
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """weight J_G."""
+        return self.weight * self.loss.generator(fake, real)
+
+
 class RelativisticAverage:
     """Each sample against the mean logit of the other side's batch (Jolicoeur-Martineau 2018, RaSGAN)."""
 

@@ -24,7 +24,7 @@ class ScoredBatch(NamedTuple):
 
     @property
     def logits(self) -> Tensor:
-        """(B,)"""
+        """(B,), or (B, P) of patches"""
         return self.scores.logits
 
 
@@ -86,8 +86,12 @@ class Regularizer(nn.Module):
 
 
 def gradients(scored: ScoredBatch) -> Tensor:
-    """(logits, features): grad_x D(x), itself differentiable; one row for each logit, over the whole pack if packed."""
-    (gradient,) = torch.autograd.grad(scored.logits.sum(), scored.images, create_graph=True)
+    """(B, features): grad_x D(x), itself differentiable; one row for each image, or for a whole pack if packed.
+
+    Where D scores patches, D(x) is the mean of their logits.
+    """
+    scores = scored.logits.flatten(1).mean(1) if scored.logits.dim() > 1 else scored.logits
+    (gradient,) = torch.autograd.grad(scores.sum(), scored.images, create_graph=True)
     return gradient.reshape(len(scored.logits), -1)
 
 

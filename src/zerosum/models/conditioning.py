@@ -65,6 +65,21 @@ class Flat:
         return condition.float().flatten(1)
 
 
+@dataclass(frozen=True)
+class ImageVector:
+    """Images (B, c, h, w), flattened; networks that take an image are built for its `shape` instead."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """c h w"""
+        return math.prod(self.shape)
+
+    def __call__(self, condition: Tensor) -> Tensor:
+        return condition.flatten(1)
+
+
 def embed(layer: nn.Linear, encode: Encoder, condition: Tensor) -> Tensor:
     """(B, out_features): of labels, the layer's column of each."""
     return layer(encode(condition).to(layer.weight.dtype))
@@ -192,6 +207,16 @@ class OwnCondition(nn.Module):
     def forward(self, inputs: Tensor, condition: Tensor) -> Any:
         """z or images, with conditions (B, ...), to images or scores."""
         return self.network(inputs, self.encode(condition))
+
+
+def build_for_images(make_network: MakeNetwork, encode: Encoder, sample_shape: tuple[int, ...]) -> nn.Module:
+    """A generator or discriminator whose own `forward` takes the condition as an image, (B, *condition_shape)."""
+    if not isinstance(encode, ImageVector) or "condition_shape" not in inspect.signature(make_network).parameters:
+        raise UserError(
+            f"labels=image: {name_of(make_network)} takes no image as its condition: set model=image_to_image, or give"
+            " it the option condition_shape"
+        )
+    return make_network(sample_shape=sample_shape, condition_shape=encode.shape)
 
 
 class JoinedDiscriminator(nn.Module):

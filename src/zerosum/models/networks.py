@@ -9,7 +9,7 @@ class Scores(NamedTuple):
     """The output of a discriminator for B images."""
 
     logits: Tensor
-    """(B,), never passed through a sigmoid; larger means more real"""
+    """(B,), or (B, P) of P patches, never passed through a sigmoid; larger means more real"""
     class_logits: Tensor | None = None
     """(B, K), from discriminators that also classify"""
     features: Tensor | None = None

@@ -16,12 +16,19 @@ from zerosum.runs.folder import lies_in
 
 TERMS = tuple(
     f"zerosum.gan.{name}"
-    for name in ("regularizers", "feature_matching", "labels.terms", "labels.labelled", "labels.codes")
+    for name in (
+        "regularizers",
+        "feature_matching",
+        "reconstruction",
+        "labels.terms",
+        "labels.labelled",
+        "labels.codes",
+    )
 )
 """Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
-    "model": ("zerosum.models", "zerosum.families"),
+    "model": ("zerosum.models", "zerosum.families", "zerosum.applications"),
     "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
     "regularizer": (*TERMS, "zerosum.gan.augment"),
     "generator_regularizer": TERMS,
@@ -29,6 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "labels": (
         *("zerosum.gan.labels.use", "zerosum.gan.labels.conditions", "zerosum.gan.labels.codes", "zerosum.models"),
         *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
+        *("zerosum.gan.labels.image_conditions", "zerosum.models.conditioning.build_for_images"),
     ),
     "optimizer": ("torch.optim",),
     "features": ("zerosum.evaluation",),

@@ -25,6 +25,7 @@ class Codes(Conditions):
     """
 
     from_data = False
+    use = "none"  # of labels: codes are not from the data
 
     def __init__(self, shape: DataShape, categorical: Sequence[int] = (10,), continuous: int = 2) -> None:
         super().__init__()

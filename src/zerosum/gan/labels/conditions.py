@@ -28,6 +28,8 @@ class Columns(NamedTuple):
     columns: int
     names: list[str]
     """Of the columns"""
+    above: Tensor | None = None
+    """Images of whole rows that stand above the samples"""
 
 
 class Conditions(nn.Module):
@@ -38,6 +40,8 @@ class Conditions(nn.Module):
 
     from_data: ClassVar[bool]
     """Whether real images have these conditions too"""
+    use: ClassVar[str] = "conditioned on labels"
+    """What cards say of labels"""
 
     def make_encoder(self, pack: int = 1) -> Encoder:
         """Turns `pack` conditions into one vector."""
@@ -139,7 +143,9 @@ def uniforms(seeds: Sequence[int], length: int) -> Tensor:
 
 
 def conditions_of_data(shape: DataShape) -> Conditions:
-    """Attributes if the dataset has them, else labels; UserError if it has neither."""
+    """Attributes if the dataset has them, else labels; UserError if it has neither, or images as conditions."""
+    if shape.condition_shape is not None:
+        raise UserError("labels: this dataset gives an image as the condition: set model=image_to_image")
     if shape.num_attributes is not None:
         return AttributeConditions(shape.num_attributes)
     if shape.num_classes is None:

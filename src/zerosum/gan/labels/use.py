@@ -8,7 +8,7 @@ from torch import nn
 from zerosum.data.dataset import DataShape
 from zerosum.gan.labels.conditions import Conditions
 
-LabelUse = Literal["none", "trained with labels", "conditioned on labels"]
+LabelUse = Literal["none", "trained with labels", "conditioned on labels", "conditioned on images"]
 """Values of models of different uses are not comparable"""
 
 

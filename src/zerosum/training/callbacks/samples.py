@@ -26,7 +26,8 @@ class Samples(Callback):
 
     Frame i of n is drawn at budget * (exp(4 i/n) - 1) / (exp(4) - 1) images, the first before any training. Each shows
     the samples of seeds 0 to `count` - 1, by default as many as the dataset's picture has room for, and `title` below.
-    A conditional model has one column for each class, and one seed in each row.
+    A conditional model has one column for each class, and one seed in each row; of images that it is asked by, the
+    first row shows these, the second the real ones.
     """
 
     def __init__(self, folder: str, title: str = "", frames: int = 48, count: int | None = None) -> None:
@@ -73,7 +74,8 @@ class Samples(Callback):
         dataset = data_of(trainer).dataset
         sheet = sampling.arrange(module, self.count or dataset.samples_to_draw)
         images = sampling.images(module, sheet.seeds, sheet.condition)
-        samples = torch.cat([batch.float().cpu() for batch in images])
+        above = [] if sheet.above is None else [sheet.above.cpu()]
+        samples = torch.cat([*above, *(batch.float().cpu() for batch in images)])
         picture = dataset.draw(samples, sheet.columns)
         picture = add_heading(picture, sheet.names) if sheet.names and samples.dim() == 4 else picture
         picture = add_caption(picture, f"{self.title} · {module.images_seen:,} images seen")
