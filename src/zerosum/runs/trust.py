@@ -28,7 +28,7 @@ TERMS = tuple(
 """Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
-    "model": ("zerosum.models", "zerosum.families", "zerosum.applications"),
+    "model": ("zerosum.models", "zerosum.families", "zerosum.applications", "zerosum.gan.losses", "zerosum.data.environments"),
     "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
     "regularizer": (*TERMS, "zerosum.gan.augment"),
     "generator_regularizer": TERMS,
