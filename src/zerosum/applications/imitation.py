@@ -115,14 +115,14 @@ class GAIL(Imitator):
         width: int = 64,
         games: int = 16,
         discriminator_steps: int = 4,
-        gamma: float = 1.0,
+        gamma: float = 0.1,
         ends_count: bool = False,
         discount: float = 0.99,
         trace: float = 0.95,
         epochs: int = 4,
         minibatch: int = 400,
         clip: float = 0.2,
-        entropy: float = 0.003,
+        entropy: float = 0.01,
         training: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
@@ -200,15 +200,18 @@ class GAIL(Imitator):
 
     @torch.no_grad()
     def experience(self, played: Play, rewards: Tensor) -> Experience:
-        """Advantages, of mean 0 and deviation 1, and all else that the policy's steps need."""
+        """Advantages, of mean 0, and all else that the policy's steps need.
+
+        They are not divided by their deviation: where D sees no difference, the entropy alone moves the policy.
+        """
         observations, actions = played.observations.to(self.device), played.actions.to(self.device)
         values = self.policy.value(observations)
         ends = played.ends.to(self.device) if self.ends_count else torch.zeros_like(rewards, dtype=torch.bool)
         gained = advantages(rewards, values, ends, self.discount, self.trace)
         flat, taken = observations[:-1].flatten(0, 1), actions.flatten()
         log_probs = self.policy(flat).gather(1, taken[:, None]).squeeze(1)
-        normal = (gained - gained.mean()) / (gained.std() + 1e-8)
-        return Experience(flat, taken, log_probs, normal.flatten(), (gained + values[:-1]).flatten())
+        centred = (gained - gained.mean()) / (1 - self.discount)
+        return Experience(flat, taken, log_probs, centred.flatten(), (gained + values[:-1]).flatten())
 
     def step_policy(self, seen: Experience, optimizer: Optimizer) -> Tensor:
         """`epochs` passes over the experience in minibatches; returns the mean loss."""

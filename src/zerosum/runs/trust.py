@@ -28,7 +28,10 @@ TERMS = tuple(
 """Terms of the players' losses"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
-    "model": ("zerosum.models", "zerosum.families", "zerosum.applications", "zerosum.gan.losses", "zerosum.data.environments"),
+    "model": (
+        *("zerosum.models", "zerosum.families", "zerosum.applications"),
+        *("zerosum.gan.losses", "zerosum.data.environments"),
+    ),
     "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
     "regularizer": (*TERMS, "zerosum.gan.augment"),
     "generator_regularizer": TERMS,
@@ -36,7 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "labels": (
         *("zerosum.gan.labels.use", "zerosum.gan.labels.conditions", "zerosum.gan.labels.codes", "zerosum.models"),
         *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
-        *("zerosum.gan.labels.image_conditions", "zerosum.models.conditioning.build_for_images"),
+        *("zerosum.gan.labels.image_conditions", "zerosum.gan.labels.pasts", "zerosum.models.conditioning.build_for_images"),
     ),
     "optimizer": ("torch.optim",),
     "features": ("zerosum.evaluation",),
