@@ -69,7 +69,9 @@ class ScoredForecaster(GenerativeModule):
         """This process's two z for each of its pasts, (2 size, latent_dim)."""
         rank, processes = rank_and_world_size()
         random = generator_of(self.seed, self.global_step, "latents")
-        return torch.randn(2 * processes * size, self.latent_dim, generator=random).chunk(processes)[rank].to(self.device)
+        return (
+            torch.randn(2 * processes * size, self.latent_dim, generator=random).chunk(processes)[rank].to(self.device)
+        )
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, future) of latents (B, latent_dim) and pasts (B, past), from the moving average."""

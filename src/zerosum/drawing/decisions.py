@@ -1,7 +1,7 @@
 """Observations and what was done there, as dots of the colour of the action."""
 
-from PIL import Image
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from zerosum.drawing.density import to_picture

@@ -1,4 +1,4 @@
-"""TimeGAN's post-hoc scores of generated series (Yoon et al. 2019, section 5), by judges of any size."""
+"""TimeGAN's post-hoc scores of generated series (Yoon et al. 2019, section 5), by a weak judge and a strong one."""
 
 from typing import Any, ClassVar
 
@@ -30,14 +30,14 @@ class SeriesScores:
 
     `discriminative` is |accuracy - 1/2| of a judge of `width` units that tells real windows from pasts with sampled
     futures, on a quarter of the pasts that it was not trained on; 0 is the best. `predictive` is the mean absolute
-    error of the next value, in the future of real windows, of a GRU that was trained on sampled ones. TimeGAN's judge
-    has two units, which little can be told by, so names carry the width. The floor puts the exact forecaster in place.
+    error of the next value, in the future of real windows, of a GRU that was trained on sampled ones. The floor puts
+    the exact forecaster in place. A child names its values.
     """
 
-    better: ClassVar[dict[str, Direction]] = {}
+    better: ClassVar[dict[str, Direction]]
     has_floor: ClassVar[bool] = True
 
-    def __init__(self, width: int = 2, steps: int = 1_000, batch: int = 128, seed: int = 0) -> None:
+    def __init__(self, width: int, steps: int = 1_000, batch: int = 128, seed: int = 0) -> None:
         check_positive("metrics", width=width, steps=steps, batch=batch)
         self.width, self.steps, self.batch, self.seed = width, steps, batch, seed
 
@@ -45,10 +45,9 @@ class SeriesScores:
         real = torch.cat([forecasts.pasts, forecasts.truth], 1)
         sampled = torch.cat([forecasts.pasts, forecasts.sampled[:, 0]], 1)
         future = forecasts.truth.shape[1]
-        return {
-            f"discriminative_{self.width}": self.discriminate(real, sampled),
-            f"predictive_{self.width}": self.predict(real, sampled, future),
-        }
+        return dict(
+            zip(self.better, (self.discriminate(real, sampled), self.predict(real, sampled, future)), strict=True)
+        )
 
     def reader(self) -> tuple[Reader, torch.optim.Optimizer, torch.Generator]:
         """A new judge, its optimizer, and random numbers for its batches."""
@@ -86,4 +85,22 @@ class SeriesScores:
             return float(l1_loss(reader(real[:, :-1])[:, -future:], real[:, -future:]))
 
     def describe(self) -> dict[str, Any]:
-        return {f"judge_{self.width}": {"steps": self.steps, "batch": self.batch, "seed": self.seed}}
+        return {f"judge_of_{self.width}_units": {"steps": self.steps, "batch": self.batch, "seed": self.seed}}
+
+
+class WeakJudge(SeriesScores):
+    """Of two units, as in TimeGAN: little can be told by it."""
+
+    better: ClassVar[dict[str, Direction]] = {"discriminative_weak": "lower", "predictive_weak": "lower"}
+
+    def __init__(self, width: int = 2, steps: int = 1_000, batch: int = 128, seed: int = 0) -> None:
+        super().__init__(width, steps, batch, seed)
+
+
+class StrongJudge(SeriesScores):
+    """Of 64 units."""
+
+    better: ClassVar[dict[str, Direction]] = {"discriminative_strong": "lower", "predictive_strong": "lower"}
+
+    def __init__(self, width: int = 64, steps: int = 1_000, batch: int = 128, seed: int = 0) -> None:
+        super().__init__(width, steps, batch, seed)

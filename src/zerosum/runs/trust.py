@@ -39,7 +39,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "labels": (
         *("zerosum.gan.labels.use", "zerosum.gan.labels.conditions", "zerosum.gan.labels.codes", "zerosum.models"),
         *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
-        *("zerosum.gan.labels.image_conditions", "zerosum.gan.labels.pasts", "zerosum.models.conditioning.build_for_images"),
+        *(
+            "zerosum.gan.labels.image_conditions",
+            "zerosum.gan.labels.pasts",
+            "zerosum.models.conditioning.build_for_images",
+        ),
     ),
     "optimizer": ("torch.optim",),
     "features": ("zerosum.evaluation",),
