@@ -174,7 +174,7 @@ values, a second one goes on for 16 steps with new noise in each, and the discri
 together. It is an ordinary GAN whose condition is the past (`labels=past`): every loss and regularizer plays it.
 
     python train.py experiment=application/futures                            # sines, relativistic loss, R1 and R2
-    python train.py experiment=application/futures dataset=ar2                # or sunspots: pip install 'zerosum[series]'
+    python train.py experiment=application/futures dataset=ar2                # sunspots: pip install 'zerosum[series]'
     python train.py experiment=application/futures_scored                     # the same generator without an adversary
     python train.py experiment=application/futures_scored model.exponent=2    # the mean future, by squared errors
     python docs/make_futures.py outputs/futures                               # everything on this page
@@ -219,15 +219,15 @@ between -3 and 3; both plans use the {paths} futures of their row's forecaster.*
 def reading(found: dict[str, dict[str, dict[str, float]]]) -> str:
     """What the table says."""
     sines, ar2, sun = found["regime_sines"], found["ar2"], found["sunspots"]
+    excess = {name: f"{sines[name]['crps_excess']:+.3f} and {ar2[name]['crps_excess']:+.3f}" for name in MODELS}
     return (
-        f"The exact forecaster has the lowest CRPS there is; the GAN's is {sines['gan']['crps_excess']:+.3f} above it on"
-        f" sines and {ar2['gan']['crps_excess']:+.3f} on AR(2), that of the energy score {sines['scored']['crps_excess']:+.3f}"
-        f" and {ar2['scored']['crps_excess']:+.3f}, and that of squared errors {sines['mean']['crps_excess']:+.3f} and"
-        f" {ar2['mean']['crps_excess']:+.3f}. Of what followed, the GAN's 90% band holds {sines['gan']['covered_90']:.0%},"
-        f" {ar2['gan']['covered_90']:.0%} and, on sunspots, {sun['gan']['covered_90']:.0%}. A proper scoring rule is the"
-        " stronger competitor where one can be computed, as here; an adversary judges whole paths, and needs no rule. The"
-        f" judge of two units gives the GAN {sines['gan']['discriminative_weak']:.3f} on sines, the strong one"
-        f" {sines['gan']['discriminative_strong']:.3f}: with another judge the same series have another score, so it means"
+        "The exact forecaster has the lowest CRPS there is. On sines and on AR(2) the GAN's is higher by"
+        f" {excess['gan']}, that of the energy score by {excess['scored']}, and that of squared errors by"
+        f" {excess['mean']}. Of what followed, the GAN's 90% band holds {sines['gan']['covered_90']:.0%},"
+        f" {ar2['gan']['covered_90']:.0%} and, on sunspots, {sun['gan']['covered_90']:.0%}. A proper scoring rule is"
+        " the stronger competitor where one can be computed, as here; an adversary judges whole paths, and needs no"
+        f" rule. The judge of two units gives the GAN {sines['gan']['discriminative_weak']:.3f} on sines, the strong"
+        f" one {sines['gan']['discriminative_strong']:.3f}: a score is the judge's as much as the model's, and says"
         " little without the exact forecaster's beside it."
     )
 
@@ -244,8 +244,8 @@ def main() -> None:
     record = read_record(runs / "regime_sines_gan" / "metrics.json")
     sines = found["regime_sines"]
     planning_reading = (
-        f"By its futures the GAN catches {sines['gan']['caught_by_futures']:.1%}; the forecaster that was trained on the"
-        f" squared error catches {sines['mean']['caught_by_mean']:.1%} at its mean."
+        f"By its futures the GAN catches {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
+        f" error catches {sines['mean']['caught_by_mean']:.1%} at its mean."
     )
     text = PAGE.format(
         table=table(found),

@@ -99,8 +99,9 @@ class GAIL(Imitator):
     In each step the policy plays `games` games of a fixed length, the environment's limit. D takes
     `discriminator_steps` steps, each on a batch of the expert's pairs and as many of the policy's, with R1 of weight
     `gamma`. The policy's reward for a pair is what the pair costs G in the loss, negated: with minimax
-    -1/2 log(1 - D), which is positive, and with nonsat 1/2 log D, which is negative. With `ends_count` the end of an episode ends the sum of rewards too;
-    then the sign of the reward alone teaches to live long, or to die soon (Kostrikov et al. 2019, section 4.1).
+    -1/2 log(1 - D), which is positive, and with nonsat 1/2 log D, which is negative. With `ends_count` the end of an
+    episode ends the sum of rewards too; then the sign of the reward alone teaches to live long, or to die soon
+    (Kostrikov et al. 2019, Discriminator-Actor-Critic).
     """
 
     optimizer_names: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
