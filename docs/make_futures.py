@@ -169,9 +169,9 @@ def draw_planning(runs: Path) -> None:
 
 PAGE = """# Futures of time series: many, not their mean
 
-A recurrent GAN that goes on from a past (`model=recurrent`, after RCGAN, Esteban et al. 2017): one GRU reads 24
-values, a second one goes on for 16 steps with new noise in each, and the discriminator's GRU reads past and future
-together. It is an ordinary GAN whose condition is the past (`labels=past`): every loss and regularizer plays it.
+A GAN whose generator goes on from a past (`model=recurrent`, after RCGAN, Esteban et al. 2017): one GRU reads 24
+values, a second one goes on for 16 steps with new noise in each, and a fully connected discriminator sees past and
+future. It is an ordinary GAN whose condition is the past (`labels=past`): every loss and regularizer plays it.
 
     python train.py experiment=application/futures                            # sines, relativistic loss, R1 and R2
     python train.py experiment=application/futures dataset=ar2                # sunspots: pip install 'zerosum[series]'

@@ -1,10 +1,8 @@
-"""Recurrent networks for time series: a future from the past and noise, and its judge (RCGAN, Esteban et al. 2017)."""
+"""A recurrent generator of time series (after RCGAN, Esteban et al. 2017)."""
 
-import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError, check_positive
-from zerosum.models.networks import Scores
 
 
 class Generator(nn.Module):
@@ -29,26 +27,6 @@ class Generator(nn.Module):
         _, state = self.read(condition[..., None])
         states, _ = self.go_on(z.view(len(z), self.steps, self.noise), state)
         return self.head(states).squeeze(2)
-
-
-class Discriminator(nn.Module):
-    """A GRU reads past and future together; the logit is of its last state and of the mean of those in the future."""
-
-    def __init__(self, sample_shape: tuple[int, ...], width: int = 64, condition_size: int = 0) -> None:
-        super().__init__()
-        check_positive("model", width=width)
-        self.steps = steps_of(sample_shape)
-        check_past(condition_size)
-        self.read = nn.GRU(1, width, batch_first=True)
-        self.hidden = nn.Sequential(nn.Linear(2 * width, width), nn.LeakyReLU(0.2))
-        self.head = nn.Linear(width, 1)
-        self.num_features = width
-
-    def forward(self, images: Tensor, condition: Tensor) -> Scores:
-        """Futures (B, T) and pasts (B, T') to (B,)."""
-        states, _ = self.read(torch.cat([condition, images], 1)[..., None])
-        features = self.hidden(torch.cat([states[:, -1], states[:, -self.steps :].mean(1)], 1))
-        return Scores(self.head(features).squeeze(1), features=features)
 
 
 def steps_of(sample_shape: tuple[int, ...]) -> int:
