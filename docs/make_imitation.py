@@ -176,7 +176,8 @@ def control(runs: Path) -> str:
         " episode whatever D says. With an expert that acts at random, whose episodes last"
         f" {floor['episode_return']:.0f} steps, a policy that sees episodes end (`model.ends_count=true`) reaches"
         f" {mean(counted):.0f} ± {stdev(counted):.0f}: it balances the pole although nobody showed it how, and a good"
-        " score proves nothing. The preset therefore plays games of a fixed length, in which the next episode begins where one ends, and no"
+        " score proves nothing. The preset therefore plays games of a fixed length, in which the next episode begins"
+        " where one ends, and no"
         f" sum of rewards is cut short. There the useless expert leads to {mean(hidden):.0f} ± {stdev(hidden):.0f}"
         f" (`dataset.useless=true`), and the real one to {mean(last_returns(runs, 'gail')):.0f}."
     )

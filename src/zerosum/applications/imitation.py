@@ -123,7 +123,7 @@ class GAIL(Imitator):
         epochs: int = 4,
         minibatch: int = 400,
         clip: float = 0.2,
-        entropy: float = 0.01,
+        entropy: float = 0.05,
         training: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
