@@ -68,7 +68,7 @@ def test_planning_by_futures_goes_where_they_go_and_the_mean_misleads():
 def test_a_judge_tells_other_series_apart_and_equal_ones_not():
     random = torch.Generator().manual_seed(0)
     first, second = AR2().windows(600, "test", random), AR2().windows(600, "test", random)
-    judge = StrongJudge(width=16, steps=120)
+    judge = StrongJudge(width=8, steps=100)
     real = torch.cat([first.attributes, first.images], 1)
     same = torch.cat([second.attributes, second.images], 1)
     assert judge.discriminate(real, same) < 0.1
@@ -110,4 +110,4 @@ def test_forecasters_train_sample_and_draw(composed, tmp_path, options):
     together = experiment.module.sample([4, 5], past)
     assert together.shape == (2, 16)
     torch.testing.assert_close(experiment.module.sample([5], past[1:]), together[1:])
-    assert (tmp_path / "samples").is_dir() and (tmp_path / "report.html").exists()
+    assert len(list((tmp_path / "samples").glob("*.png"))) == 2

@@ -22,7 +22,10 @@ from zerosum.randomness import derive  # noqa: E402
 def test_the_rules_are_experts(environment, least):
     returns = first_returns(play(environment, environment.expert, range(6), environment.limit))
     assert float(returns.mean()) >= least
-    bad = first_returns(play(environment, environment.useless, range(6), environment.limit))
+    whole = play(environment, environment.useless, range(6), environment.limit)
+    bad = first_returns(whole)
+    short = play(environment, environment.useless, range(6), environment.limit, once=True)
+    assert torch.equal(first_returns(short), bad) and len(short.ends) <= len(whole.ends)
     assert float(bad.mean()) < least - 100
 
 

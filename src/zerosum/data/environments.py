@@ -91,8 +91,8 @@ class Play(NamedTuple):
     """(T, N) bool: an episode ended with this step"""
 
 
-def play(environment: Environment, act: Act, seeds: Sequence[int], steps: int) -> Play:
-    """Game i depends on seeds[i] and `act` alone."""
+def play(environment: Environment, act: Act, seeds: Sequence[int], steps: int, once: bool = False) -> Play:
+    """Game i depends on seeds[i] and `act` alone; with `once`, all stop when the first episode of each is over."""
     games = [environment.make() for _ in seeds]
     draws = [torch.rand(steps, generator=generator(seed, "actions")) for seed in seeds]
     now = [game.reset(seed=derive(seed, "game"))[0] for game, seed in zip(games, seeds, strict=True)]
@@ -106,6 +106,8 @@ def play(environment: Environment, act: Act, seeds: Sequence[int], steps: int) -
         actions.append(chosen)
         rewards.append(torch.tensor(gains))
         ends.append(torch.tensor(ended))
+        if once and torch.stack(ends).any(0).all():
+            break
     return Play(torch.stack(observations), torch.stack(actions), torch.stack(rewards), torch.stack(ends))
 
 

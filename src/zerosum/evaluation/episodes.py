@@ -82,7 +82,7 @@ class EpisodeProtocol:
         """Values of all metrics of a policy."""
         game = self.dataset.environment
         seeds = range(self.seed * self.episodes, (self.seed + 1) * self.episodes)
-        returns = first_returns(play(game, act, seeds, game.limit))
+        returns = first_returns(play(game, act, seeds, game.limit, once=True))
         return measure_some(self.metrics, self.left_out, returns)
 
     def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
