@@ -23,6 +23,10 @@ The mean of two answers lies at least as far as the smaller of their probabiliti
 """
 
 
+MOST_DECIBELS = 100.0
+"""The PSNR of equal images, which would be infinite"""
+
+
 class PairFidelity:
     """How near samples are to the real image that their condition belongs to, in gray or RGB levels from 0 to 255.
 
@@ -56,7 +60,7 @@ def compare(samples: Tensor, real: Tensor) -> dict[str, float]:
     parts = [(fake[start : start + 500], true[start : start + 500]) for start in starts]
     alike = [structural_similarity_index_measure(*part, data_range=255.0, reduction="sum") for part in parts]
     return {
-        "psnr": float(peak_signal_noise_ratio(fake, true, data_range=255.0)),
+        "psnr": min(float(peak_signal_noise_ratio(fake, true, data_range=255.0)), MOST_DECIBELS),
         "ssim": float(sum(alike)) / len(fake),  # type: ignore[arg-type]
         "sharpness": sharpness(fake) / max(sharpness(true), 1e-12),
     }
