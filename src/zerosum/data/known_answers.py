@@ -21,13 +21,13 @@ class KnownAnswers(ImageDataset):
 
     classes = tuple("0123456789")
 
-    def __init__(self, law: Sequence[float], resolution: int, root: str, download: bool, seed: int) -> None:
-        super().__init__(resolution, root)
+    def __init__(self, law: Sequence[float], resolution: int, digits: MNIST, seed: int) -> None:
+        super().__init__(resolution, str(digits.root))
         self.law = np.array(law, dtype=np.float64)
         if len(law) < 2 or not (self.law > 0).all() or abs(self.law.sum() - 1) > 1e-6:
             raise UserError(f"dataset.law={list(law)}: name two probabilities or more, each above 0, that sum to 1")
         self.seed = seed
-        self.digits = MNIST(32, root, download=download)
+        self.digits = digits
 
     @abstractmethod
     def conditions(self, split: str) -> np.ndarray:
@@ -57,12 +57,13 @@ class Dyed(KnownAnswers):
     def __init__(
         self,
         law: Sequence[float] = (0.3, 0.25, 0.2, 0.1, 0.1, 0.05),
+        resolution: int = 16,
         root: str = "data",
         download: bool = True,
         seed: int = 0,
     ) -> None:
-        super().__init__(law, 32, root, download, seed)
-        self.condition_shape = (1, 32, 32)
+        super().__init__(law, resolution, MNIST(resolution, root, download=download), seed)
+        self.condition_shape = (1, resolution, resolution)
         self.dyes = np.array([colorsys.hsv_to_rgb(index / len(law), 1.0, 1.0) for index in range(len(law))])
 
     def conditions(self, split: str) -> np.ndarray:
@@ -94,7 +95,7 @@ class Bounce(KnownAnswers):
             raise UserError(f"dataset.law={list(law)}: name the probabilities of left and right")
         if resolution < 16 or resolution % 16:
             raise UserError(f"dataset.resolution={resolution}: choose a multiple of 16")
-        super().__init__(law, resolution, root, download, seed)
+        super().__init__(law, resolution, MNIST(32, root, download=download), seed)
         self.condition_shape = (2, resolution, resolution)
         self.digit, self.step = resolution // 2, 3 * resolution // 16
 
