@@ -79,7 +79,8 @@ class AnswerLaw:
     Each sample is the nearest right answer, or none if it is a quarter or more as far from it as the two closest
     answers are from each other. `answers_right` is the share that is an answer; `law_distance` the total variation
     distance of the shares from the law, with 'none' as one more outcome; `law_covered` the law's mass of the answers
-    that a condition's samples found, averaged; `answer_diversity` their variance over that of the law.
+    that a condition's samples found, averaged; `answer_diversity` their variance over that of the law;
+    `answer_share_<k>` the share of answer k.
     """
 
     better: ClassVar[dict[str, Direction]] = {
@@ -166,4 +167,5 @@ def summarize(judged: Tensor, law: Tensor) -> dict[str, float]:
         "answers_right": float(1 - shares[:, -1].mean()),
         "law_covered": float(((shares[:, :-1] > 0).double() @ law).mean()),
         "answer_diversity": float(diversity.mean()),
+        **{f"answer_share_{kind}": float(share) for kind, share in enumerate(shares[:, :-1].mean(0))},
     }
