@@ -80,6 +80,17 @@ def stack(pictures: list[Image.Image]) -> Image.Image:
     return sheet
 
 
+def beside(pictures: list[Image.Image], gap: int = 12) -> Image.Image:
+    """The pictures side by side, on white."""
+    width = sum(each.width for each in pictures) + gap * (len(pictures) - 1)
+    sheet = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + gap
+    return sheet
+
+
 def save_png(picture: Image.Image, path: Path) -> None:
     """Save a PNG file as a whole or not at all."""
     save_whole(path, lambda partial: picture.save(partial, "PNG"))
