@@ -41,7 +41,7 @@ def ramps(count, seed=0):
 @pytest.mark.parametrize("mask", ["center", "left", "random"])
 def test_what_is_missing_is_found_where_the_generator_can_make_it(mask):
     images, known = ramps(6), MASKS[mask](8, 8)
-    filled = fill(Ramps(), indifferent, images, known, Search(steps=400, starts=2))
+    filled = fill(Ramps(), indifferent, images, known, Search(steps=400, starts=2, kept=2))
     assert torch.equal(filled[..., known], images[..., known])
     assert psnr_of_missing(filled, images, known) > 40
     assert psnr_of_missing(fill_by_mean(ramps(500, 1), images, known), images, known) < 25
@@ -50,7 +50,7 @@ def test_what_is_missing_is_found_where_the_generator_can_make_it(mask):
 def test_missing_pixels_are_not_looked_at():
     images, known = ramps(3), center(8, 8)
     spoiled = torch.where(known, images, torch.tensor(9.0))
-    settings = Search(steps=5, starts=2)
+    settings = Search(steps=5, starts=20, kept=2)
     assert torch.equal(*(fill(Ramps(), indifferent, each, known, settings)[..., ~known] for each in (images, spoiled)))
 
 
@@ -58,8 +58,8 @@ def test_the_discriminator_decides_where_known_pixels_do_not():
     """Of ramps with every pixel missing but one far from the hole, D likes the brightest."""
     images, known = ramps(2), torch.zeros(8, 8, dtype=torch.bool)
     known[0, 0] = True
-    bright = fill(Ramps(), lambda made: 50 * made.mean((1, 2, 3)), images, known, Search(100, 1, prior=1.0))
-    dark = fill(Ramps(), lambda made: -50 * made.mean((1, 2, 3)), images, known, Search(100, 1, prior=1.0))
+    bright = fill(Ramps(), lambda made: 50 * made.mean((1, 2, 3)), images, known, Search(100, 1, 1, prior=1.0))
+    dark = fill(Ramps(), lambda made: -50 * made.mean((1, 2, 3)), images, known, Search(100, 1, 1, prior=1.0))
     assert bright.mean() > dark.mean() + 0.1
 
 
@@ -99,7 +99,9 @@ def test_psnr_is_of_the_missing_pixels():
     )
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"window": 4}, {"lr": 0.0}, {"prior": -1.0}])
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"window": 4}, {"lr": 0.0}, {"prior": -1.0}, {"starts": 2, "kept": 3}]
+)
 def test_a_search_that_is_none_is_refused(options):
     with pytest.raises(UserError):
         Search(**options)

@@ -14,6 +14,9 @@ from zerosum.sampling import LatentModel
 REACH = 3.0
 """z is kept in [-3, 3], where N(0, 1) has 99.7%; the paper's z is uniform over [-1, 1] and kept there"""
 
+AT_ONCE = 250
+"""Images that are made together"""
+
 Mask = Callable[[int, int], Tensor]
 """Height and width to (H, W) bool: which pixels are known"""
 Critic = Callable[[Tensor], Tensor]
@@ -22,20 +25,23 @@ Critic = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Search:
-    """How z is sought: from `starts` points for each image, by `steps` of Adam at the rate `lr`.
+    """How z is sought: the `kept` best of `starts` random points for each image, by `steps` of Adam at the rate `lr`.
 
     `prior` weighs D's opinion (the paper's lambda); a known pixel counts by the share of missing ones in the square of
-    `window` pixels around it.
+    `window` pixels around it. The paper starts from one random point.
     """
 
     steps: int = 300
-    starts: int = 4
+    starts: int = 1000
+    kept: int = 4
     lr: float = 0.05
     prior: float = 0.003
     window: int = 7
 
     def __post_init__(self) -> None:
-        check_positive("inpaint", steps=self.steps, starts=self.starts, window=self.window)
+        check_positive("inpaint", steps=self.steps, starts=self.starts, kept=self.kept, window=self.window)
+        if self.kept > self.starts:
+            raise UserError(f"inpaint: kept={self.kept} of starts={self.starts}: choose no more than there are")
         if not self.lr > 0 or not self.prior >= 0 or self.window % 2 == 0:
             raise UserError(
                 f"inpaint: lr={self.lr} prior={self.prior} window={self.window}: choose a rate above 0, a weight of 0"
@@ -76,10 +82,9 @@ def search(
 
     z descends |W (G(z) - y)|_1 + prior log(1 - D(G(z))) (equations 3 to 5); of several starts the lowest is kept.
     """
-    weight, count = importance(known, settings.window).to(images), settings.starts
+    weight, count = importance(known, settings.window).to(images), settings.kept
     wanted = images.repeat_interleave(count, 0)
-    z = torch.randn(len(wanted), model.latent_dim, generator=generator(seed, "inpaint")).to(images.device)
-    z = z.requires_grad_()
+    z = first_points(model, images, weight, settings, seed).requires_grad_()
     optimizer = torch.optim.Adam([z], settings.lr)
     for _ in range(settings.steps):
         (gradient,) = torch.autograd.grad(cost(model, critic, z, wanted, weight, settings.prior).sum(), z)
@@ -89,6 +94,15 @@ def search(
     with torch.no_grad():
         best = cost(model, critic, z, wanted, weight, settings.prior).view(-1, count).argmin(1)
         return model.decode(z.view(-1, count, model.latent_dim)[torch.arange(len(images)), best])
+
+
+@torch.no_grad()
+def first_points(model: LatentModel, images: Tensor, weight: Tensor, settings: Search, seed: int) -> Tensor:
+    """(B * kept, latent_dim): of `starts` random z those whose images are nearest to the known pixels."""
+    z = torch.randn(settings.starts, model.latent_dim, generator=generator(seed, "inpaint")).to(images.device)
+    made = torch.cat([model.decode(part) for part in z.split(AT_ONCE)])
+    distances = torch.cdist((weight * images).flatten(1), (weight * made).flatten(1), p=1)
+    return z[distances.topk(settings.kept, 1, largest=False).indices.flatten()]
 
 
 def cost(model: LatentModel, critic: Critic, z: Tensor, images: Tensor, weight: Tensor, prior: float) -> Tensor:

@@ -14,7 +14,7 @@ from zerosum.experiment.compose import CONF
 from zerosum.training.power_functions import check_choice
 
 CONFIG_NAME = "explore"
-VERBS = ("walk", "arithmetic", "invert", "neighbours", "traverse", "truncate", "page")
+VERBS = ("walk", "arithmetic", "invert", "inpaint", "neighbours", "traverse", "truncate", "page")
 SHARED = ("run", "verb", "checkpoint", "weights", "ema", "root", "output", "trusted")
 """Options of every verb"""
 
