@@ -1,6 +1,7 @@
 """Fill the table of a page in docs/applications from finished runs, and draw its picture.
 
     python docs/make_applications.py super_resolution outputs/<with an adversary> outputs/<without>
+    python docs/make_applications.py inpainting outputs/<run>
 
 Every model is measured at the end of its run (last.ckpt: none is chosen on the test split) by the protocol of the first
 run. The page's block between `<!-- table -->` and `<!-- end -->` is replaced, <name>.png beside it is drawn.
@@ -17,14 +18,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from zerosum.applications.inpainting import MASKS, Search
 from zerosum.data.images import to_condition
 from zerosum.data.known_answers import KnownAnswers
 from zerosum.drawing.grid import grid, label_rows, save_png
 from zerosum.evaluation.image_protocol import ImageProtocol
+from zerosum.explorer.inpaint import Inpaint
+from zerosum.explorer.subject import Subject
 from zerosum.gan.labels.image_conditions import as_image
 from zerosum.pixels import from_uint8
 from zerosum.report.table import format_protocol
 from zerosum.runs.load import load, load_protocol
+from zerosum.runs.trained import load as load_trained
 
 FOLDER = Path(__file__).parent / "applications"
 ARROWS = {"psnr": "↑", "ssim": "↑", "fid": "↓", "law_distance": "↓", "answers_right": "↑", "law_covered": "↑"}
@@ -83,6 +88,22 @@ def main(name: str, run: Path, without: Path) -> None:
     fill(FOLDER / f"{name}.md", f"{table(page, values)}\n\n{measured}")
     rows = draw_answers(page, protocol, models) if page.answers else draw_pairs(protocol, models)
     save_png(label_rows(grid(torch.cat(list(rows.values())), SHOWN), list(rows)), FOLDER / f"{name}.png")
+
+
+def make_inpainting(run: Path) -> None:
+    """The same of in-painting: every mask, on the same held-out images."""
+    subject = Subject(load_trained(run, "last"), run, FOLDER)
+    found = {mask: Inpaint(mask).look(subject) for mask in MASKS}
+    lines = ["| missing | by | psnr ↑ | read as their class ↑ |", "|---|---|---:|---:|"]
+    for mask, (values, _) in found.items():
+        for name, value in values.items():
+            decibels = f"{value['psnr']:.2f}" if "psnr" in value else ""
+            lines.append(f"| {mask} | {name} | {decibels} | {value['accuracy']:.1%} |")
+    search = Search()
+    lines += ["", f"The first {Inpaint().count} test images; {search.starts:,} starts, {search.kept} of them kept,"]
+    lines[-1] += f" {search.steps} steps; {subject.model.images_seen:,} images seen in training."
+    fill(FOLDER / "inpainting.md", "\n".join(lines))
+    save_png(found["center"][1], FOLDER / "inpainting.png")
 
 
 def table(page: Page, values: Mapping[str, Mapping[str, float]]) -> str:
@@ -146,4 +167,5 @@ def look_up(protocol: ImageProtocol, rows: Sequence[int]) -> tuple[Tensor, Tenso
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(Path, sys.argv[2:]))
+    name, *runs = sys.argv[1:]
+    make_inpainting(Path(runs[0])) if name == "inpainting" else main(name, *map(Path, runs))

@@ -1,6 +1,7 @@
 """Missing pixels of held-out images, filled by search in z, and by what needs no generator."""
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from zerosum.applications.inpainting import MASKS, Search, fill, fill_by_mean, fill_by_neighbour, psnr_of_missing
@@ -45,6 +46,14 @@ class Inpaint:
 
     def __call__(self, subject: Subject) -> Found:
         """Write inpaint_<mask>.png, a column for each image, and the values."""
+        values, picture = self.look(subject)
+        path = subject.folder / f"inpaint_{self.mask}.png"
+        save_png(picture, path)
+        lines = [f"{name}: {say(found)}" for name, found in values.items()]
+        return Found({"mask": self.mask, "count": self.count, **values}, lines, [path])
+
+    def look(self, subject: Subject) -> tuple[dict[str, dict[str, float]], Image.Image]:
+        """Values of each way to fill the pixels, and the picture."""
         check_images(subject.model)
         gan = check_gan(subject)
         images = subject.real_images("test", range(self.count))
@@ -58,11 +67,8 @@ class Inpaint:
         values = {name: self.judge(subject, each, images, known) for name, each in filled.items()}
         values["truth"] = {"accuracy": self.accuracy(subject, images)}
         rows = {"known": torch.where(known, images, 0.0), **filled, "truth": images}
-        path = subject.folder / f"inpaint_{self.mask}.png"
         sheet = torch.cat([each[: self.shown] for each in rows.values()])
-        save_png(label_rows(grid(sheet, self.shown), list(rows)), path)
-        lines = [f"{name}: {say(found)}" for name, found in values.items()]
-        return Found({"mask": self.mask, "count": self.count, **values}, lines, [path])
+        return values, label_rows(grid(sheet, self.shown), list(rows))
 
     def fill(self, gan: GAN, images: Tensor, known: Tensor) -> Tensor:
         """The images, filled by search in z."""
