@@ -6,6 +6,7 @@ import torch
 
 from zerosum.data.images import ImageDataset, Split
 from zerosum.data.known_answers import Bounce, Dyed
+from zerosum.data.moving_digits import MovingDigits, bounce
 from zerosum.data.pairs import Edges, Gray, Negative, Pairs, QuarterTurn, Smaller, Unpaired
 from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UserError
@@ -152,3 +153,34 @@ def test_a_bounce_needs_two_sides_and_room(small_mnist):
         Bounce([0.2, 0.3, 0.5], root=str(small_mnist))
     with pytest.raises(UserError, match="resolution=20: choose a multiple of 16"):
         Bounce(resolution=20, root=str(small_mnist))
+
+
+def test_moving_digits_fly_straight_and_bounce_off_the_walls(small_mnist):
+    """One digit alone: its place in each frame, found by matching, is that of a ray of light between mirrors."""
+    dataset = MovingDigits(past=12, digits=1, count=6, root=str(small_mnist))
+    split = dataset.split("train")
+    assert split.images.shape == (6, 64, 64, 1) and split.condition_images.shape == (6, 64, 64, 12)
+    for image, condition in zip(split.images, split.condition_images, strict=True):
+        frames = np.moveaxis(np.concatenate([condition, image], 2), 2, 0)
+        centres = np.stack([np.argwhere(frame > 0).min(0) for frame in frames])  # the digit's own top and left
+        moves = np.diff(centres, axis=0)
+        assert (np.abs(frames.astype(int).sum((1, 2)) - frames[0].sum(dtype=int)) == 0).all()  # whole in every frame
+        lengths = np.abs(moves).max(1)
+        assert (np.linalg.norm(moves, axis=1) <= 3.6 + 1.5).all() and lengths.max() >= 2  # by 3.6, rounded to pixels
+    assert len(dataset.split("test").images) == 1
+
+
+def test_a_fold_is_a_triangle_wave():
+    np.testing.assert_allclose(bounce(np.array([-1.0, 0, 3, 10, 12, 20, 21]), 10.0), [1, 0, 3, 10, 8, 0, 1])
+
+
+def test_the_next_frame_of_one_moving_digit_follows_from_the_law(small_mnist):
+    """Where no wall is met, the last frame is within a pixel of the straight line through the two before."""
+    dataset = MovingDigits(past=3, digits=1, count=40, root=str(small_mnist), seed=1)
+    split = dataset.split("train")
+    frames = np.concatenate([split.condition_images, split.images], 3)
+    corners = np.array([[np.argwhere(frame > 0).min(0) for frame in np.moveaxis(each, 2, 0)] for each in frames])
+    first, second, third, fourth = np.moveaxis(corners, 1, 0)
+    straight = (np.abs(third - 2 * second + first) <= 1).all(1) & (np.abs(fourth - 2 * third + second) <= 1).all(1)
+    assert straight.mean() > 0.5
+    np.testing.assert_allclose(fourth[straight] - first[straight], 3 * (second - first)[straight], atol=3)
