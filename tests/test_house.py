@@ -23,6 +23,7 @@ FLOORS = [
     {"experiment"},
     {"runs"},
     {"report"},
+    {"export", "explorer"},
     {"commands", ""},
 ]
 """From the ground up; the package's own __init__, the public face, is ''."""

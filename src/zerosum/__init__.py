@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zerosum.experiment.compose import compose as compose
-    from zerosum.runs.load import load as load
     from zerosum.runs.start import train as train
+    from zerosum.runs.trained import load as load
 
-PUBLIC = {"compose": "zerosum.experiment.compose", "train": "zerosum.runs.start", "load": "zerosum.runs.load"}
+PUBLIC = {"compose": "zerosum.experiment.compose", "train": "zerosum.runs.start", "load": "zerosum.runs.trained"}
 
 
 def __getattr__(name: str) -> Any:

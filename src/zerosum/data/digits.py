@@ -18,6 +18,7 @@ class Digits(ImageDataset):
 
     channels = 1
     classes = tuple("0123456789")
+    licence = "CC BY 4.0 (E. Alpaydin and C. Kaynak, UCI Machine Learning Repository)"
 
     def __init__(self, resolution: int = 32, root: str = "data", flip: bool = False) -> None:
         super().__init__(resolution, root, flip)

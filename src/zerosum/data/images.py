@@ -51,6 +51,8 @@ class ImageDataset(ABC):
     classes: tuple[str, ...] | None = None
     attribute_names: tuple[str, ...] | None = None
     condition_shape: tuple[int, ...] | None = None
+    licence: str | None = None
+    """Of the images, for model cards; None where it is not known"""
     splits: tuple[str, ...] = ("train", "test")
     samples_to_draw = 64
 

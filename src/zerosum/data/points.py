@@ -17,6 +17,7 @@ class KnownDensity:
 
     sample_shape: tuple[int, ...] = (2,)
     num_classes: int | None = None
+    licence: str | None = "none needed: computed by zerosum"
     samples_to_draw = 1024
 
     @property

@@ -21,6 +21,7 @@ class StackedMNIST(ImageDataset):
 
     channels = 3
     classes = tuple(f"{number:03d}" for number in range(1000))
+    licence = MNIST.licence
 
     def __init__(
         self, resolution: int = 32, root: str = "data", count: int = 60_000, seed: int = 0, download: bool = True

@@ -100,6 +100,7 @@ class MNIST(IdxImages):
     """60,000 + 10,000 handwritten digits, 28x28 gray (LeCun et al. 1998)."""
 
     classes = tuple("0123456789")
+    licence = "CC BY-SA 3.0 (Y. LeCun and C. Cortes)"
     source = datasets.MNIST
     folder = "MNIST/raw"
 
@@ -108,6 +109,7 @@ class FashionMNIST(IdxImages):
     """60,000 + 10,000 pieces of clothing, 28x28 gray (Xiao et al. 2017)."""
 
     classes = tuple(datasets.FashionMNIST.classes)
+    licence = "MIT (Zalando SE)"
     source = datasets.FashionMNIST
     folder = "FashionMNIST/raw"
 
@@ -117,5 +119,6 @@ class CIFAR10(TorchvisionImages):
 
     channels = 3
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    licence = "none stated by its authors, who ask to cite Krizhevsky 2009; photographs from the web"
     source = datasets.CIFAR10
     folder = "cifar-10-batches-py"

@@ -183,15 +183,23 @@ def build_networks(
     model: dict[str, Any], labels: Labels, conditions: Conditions | None, shape: DataShape, pack: int
 ) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator, each with room for the condition if labels ask for it."""
-    make_generator, make_discriminator = make(model["generator"]), make(model["discriminator"])
-    sample_shape = shape.sample_shape
-    packed_shape = (pack * sample_shape[0], *sample_shape[1:])
-    if labels.generator is not None and conditions is not None:
-        make_generator = partial(labels.generator, make_generator, conditions.make_encoder())
+    generator = build_generator(model["generator"], labels, conditions, shape.sample_shape)
+    make_discriminator = make(model["discriminator"])
+    packed_shape = (pack * shape.sample_shape[0], *shape.sample_shape[1:])
     if labels.discriminator is not None:
         encode = (conditions or conditions_of_data(shape)).make_encoder(pack)
         make_discriminator = partial(labels.discriminator, make_discriminator, encode)
-    return make_generator(sample_shape=sample_shape), make_discriminator(sample_shape=packed_shape)
+    return generator, make_discriminator(sample_shape=packed_shape)
+
+
+def build_generator(
+    node: dict[str, Any], labels: Labels, conditions: Conditions | None, sample_shape: tuple[int, ...]
+) -> nn.Module:
+    """The generator, with room for the condition if labels ask for it."""
+    make_generator = make(node)
+    if labels.generator is not None and conditions is not None:
+        make_generator = partial(labels.generator, make_generator, conditions.make_encoder())
+    return make_generator(sample_shape=sample_shape)
 
 
 def build(config: dict[str, Any]) -> Experiment:

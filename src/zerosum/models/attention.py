@@ -25,9 +25,10 @@ class SelfAttention(nn.Module):
         """(B, C, H, W) to the same shape."""
         query = self.query(features)
         key, value = max_pool2d(self.key(features), 2), max_pool2d(self.value(features), 2)
-        queries, keys, values = (part.flatten(2).transpose(1, 2) for part in (query, key, value))  # (B, places, C)
+        # (B, 1, places, C): ONNX knows attention of heads alone.
+        queries, keys, values = (part.flatten(2).transpose(1, 2)[:, None] for part in (query, key, value))
         # The paper does not divide by the root of the length.
-        found = scaled_dot_product_attention(queries, keys, values, scale=1.0)
+        found = scaled_dot_product_attention(queries, keys, values, scale=1.0)[:, 0]
         return features + self.scale * self.output(found.transpose(1, 2).unflatten(2, query.shape[2:]))
 
 

@@ -35,7 +35,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class OneHot:
-    """Labels (B,), or (B, pack), as vectors of 0 and 1."""
+    """Labels (B,), or (B, pack), as vectors of 0 and 1; mixtures of labels (B, K) are float already, and stay."""
 
     num_classes: int
     pack: int = 1
@@ -46,7 +46,7 @@ class OneHot:
         return self.pack * self.num_classes
 
     def __call__(self, condition: Tensor) -> Tensor:
-        return one_hot(condition, self.num_classes).float().flatten(1)
+        return condition if condition.is_floating_point() else one_hot(condition, self.num_classes).float().flatten(1)
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,12 @@ class JoinedGenerator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """(B, latent_dim) and conditions (B, ...) to (B, *sample_shape)."""
+        return self.network(self.join(z, condition))
+
+    def join(self, z: Tensor, condition: Tensor) -> Tensor:
+        """(B, latent_dim + length): z with the encoded or embedded condition behind it."""
         joined = self.encode(condition).to(z) if self.embed is None else embed(self.embed, self.encode, condition)
-        return self.network(torch.cat([z, joined], 1))
+        return torch.cat([z, joined], 1)
 
 
 def make_embedding(size: int, length: int) -> nn.Linear:
@@ -151,7 +155,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """(B, C, ...) to the same shape."""
-        shape = (len(features), -1, *[1] * (features.dim() - 2))
+        shape = (features.shape[0], -1, *[1] * (features.dim() - 2))  # of any batch in an exported graph too
         gain, bias = (embed(layer, self.encode, condition).view(shape) for layer in (self.gain, self.bias))
         return self.norm(features) * gain + bias
 

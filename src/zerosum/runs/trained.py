@@ -1,0 +1,153 @@
+"""The public face of a trained model: zerosum.load(path).sample(seeds=range(16), labels=3, truncation=0.7)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zerosum import sampling
+from zerosum.drawing.shown import Samples
+from zerosum.errors import UserError
+from zerosum.gan.gan import GAN
+from zerosum.gan.labels.conditions import Conditions, LabelConditions
+from zerosum.models.code_space import CodeSpace
+from zerosum.runs import exported
+from zerosum.runs import load as runs
+
+
+class TrainedModel:
+    """A trained model, of a run or of an exported folder, ready to sample from; all else is asked of `model`.
+
+    `space` has the codes of its images; None for a model that is no generator of latents.
+    """
+
+    def __init__(self, model: sampling.Model, name: str, network: nn.Module | None = None) -> None:
+        self.model = model
+        self.name = name
+        self.network = network
+        self.space = None if network is None else CodeSpace(network)
+
+    def __getattr__(self, name: str) -> Any:
+        """Attributes of the model itself, such as images_seen."""
+        if name.startswith("__") or name == "model":
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def __repr__(self) -> str:
+        return f"<zerosum model {self.name}, {self.images_seen:,} images seen>"
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """What a conditional model is asked for."""
+        return getattr(self.model, "conditions", None)
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of labels that `sample` takes; None for a model that is not conditioned on labels."""
+        return self.conditions.num_classes if isinstance(self.conditions, LabelConditions) else None
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        condition: Tensor | None = None,
+        labels: int | Sequence[int] | None = None,
+        truncation: float = 1.0,
+        batch_size: int = 64,
+    ) -> Samples:
+        """(len(seeds), *sample_shape), images in [-1, 1]; sample i depends on seed i, and its label, alone.
+
+        `labels` is one for all, or one for each seed. With `truncation` below 1 codes are pulled towards their mean:
+        images become more typical and less varied.
+        """
+        seeds = [check_seed(seed) for seed in seeds]
+        if labels is not None:
+            condition = self.condition_of(labels, len(seeds))
+        if truncation == 1:
+            parts = sampling.images(self.model, seeds, condition, batch_size)
+            samples = torch.cat([part.float().cpu() for part in parts]) if seeds else torch.empty(0)
+        else:
+            condition = self.draw_condition(seeds) if condition is None else condition
+            samples = self.decode(self.codes(seeds, condition, truncation, batch_size), condition, batch_size)
+        return samples.clone().as_subclass(Samples)  # a clone of what inference mode made takes part in autograd
+
+    def condition_of(self, labels: int | Sequence[int], count: int) -> Tensor:
+        """(count,) labels; UserError if there are none of these."""
+        each = [labels] * count if isinstance(labels, int) else [int(label) for label in labels]
+        if self.num_classes is None:
+            raise UserError(f"labels={labels}: {self.name} is not conditioned on labels: leave the option out")
+        if len(each) != count:
+            raise UserError(f"labels: {len(each)} for {count} seeds: give one, or as many as seeds")
+        if not all(0 <= label < self.num_classes for label in each):
+            raise UserError(f"labels={labels}: {self.name} has the labels 0 to {self.num_classes - 1}")
+        return torch.tensor(each)
+
+    def draw_condition(self, seeds: Sequence[int]) -> Tensor | None:
+        """The conditions that these seeds have unless told otherwise."""
+        return None if self.conditions is None else self.conditions.draw(seeds)
+
+    @torch.inference_mode()
+    def codes(
+        self, seeds: Sequence[int], condition: Tensor | None = None, truncation: float = 1.0, batch_size: int = 64
+    ) -> Tensor:
+        """(len(seeds), D): the codes of these samples on the CPU, pulled towards their mean by `truncation`."""
+        space = self.check_space()
+        check_truncation(truncation)
+        parts = []
+        for start in range(0, len(seeds), batch_size):
+            rows = slice(start, start + batch_size)
+            part = None if condition is None else condition[rows]
+            codes = space.encode(sampling.latents(seeds[rows], space.latent_dim), part)
+            parts.append(space.truncate(codes, truncation, part).cpu())
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor, condition: Tensor | None = None, batch_size: int = 64) -> Tensor:
+        """(B, *sample_shape) images of codes, on the CPU."""
+        space = self.check_space()
+        conditions = [None] * len(codes) if condition is None else condition.split(batch_size)
+        pairs = zip(codes.split(batch_size), conditions, strict=False)
+        return torch.cat([space.decode(*pair).float().cpu() for pair in pairs])
+
+    def check_space(self) -> CodeSpace:
+        """The codes of its images; UserError if it has none."""
+        if self.space is None:
+            raise UserError(
+                f"{self.name} is a {type(self.model).__name__}, which has no generator from codes to images"
+            )
+        return self.space
+
+
+def check_seed(seed: Any) -> int:
+    """The seed; UserError unless it is a whole number of 0 or more."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed.__index__() < 2**63:
+        raise UserError(f"seeds: {seed!r} is no seed: give whole numbers, 0 or more, such as range(16)")
+    return seed.__index__()
+
+
+def check_truncation(truncation: float) -> None:
+    """UserError unless it is a number from 0 to 2."""
+    if not 0 <= truncation <= 2:
+        raise UserError(f"truncation={truncation}: choose from 0, the mean, to 1, which changes nothing; at most 2")
+
+
+def load(
+    path: str | Path,
+    checkpoint: str = "best",
+    weights: str = "ema",
+    trusted: str | Sequence[str] = (),
+    ema: float | None = None,
+) -> TrainedModel:
+    """Load a trained model from a run's folder, an exported folder, or an exported .safetensors file.
+
+    `weights` is ema, the moving average, or raw, those of the last step; `trusted` names packages, besides zerosum,
+    whose classes it may be made of. `ema` is the relative width of a power-function average, of a run with snapshots.
+    """
+    path = Path(path)
+    if exported.is_exported(path):
+        found = exported.read(path, trusted)
+        exported.refuse_choice(found, path, checkpoint, weights, ema)
+        return TrainedModel(found, found.name, found.network)
+    module = runs.load(path, checkpoint, weights, trusted, ema)
+    return TrainedModel(module, path.resolve().name, module.ema.network if isinstance(module, GAN) else None)
