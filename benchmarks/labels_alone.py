@@ -52,7 +52,7 @@ def train_alone(seed: int, root: str, steps: int) -> tuple[int, int, float]:
 @torch.no_grad()
 def count_errors(gan: GAN, dataset: ImageDataset) -> tuple[int, int]:
     """Errors of the held-out images, and how many those are."""
-    images, labels, _ = dataset.split("test")
+    images, labels, *_ = dataset.split("test")
     assert labels is not None
     pixels = from_uint8(torch.from_numpy(images).permute(0, 3, 1, 2))
     guesses = torch.cat([gan.classify(part).argmax(1) for part in pixels.split(1000)])

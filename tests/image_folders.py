@@ -27,7 +27,7 @@ def decode(top, image, suffix=".png", saving=None, **options):
     """What an image becomes: it is saved twice, as one of two is held out."""
     for name in "ab":
         image.save(top / (name + suffix), **(saving or {}))
-    images, labels, _ = folder_of(top, **options).split("train")
+    images, labels, *_ = folder_of(top, **options).split("train")
     assert labels is None and len(images) == 1 and images.dtype == np.uint8
     return images[0]
 

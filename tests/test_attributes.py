@@ -57,7 +57,7 @@ def test_each_image_has_the_numbers_of_its_line_whatever_the_order_of_the_lines(
     dataset = folder(top, [header, "elsewhere/else.png,7,7", "", *reversed(lines), "./more.png, 1e3 ,-2"])
     assert dataset.attribute_names == ("gray", "square") and dataset.num_attributes == 2
     for split in dataset.splits:
-        images, labels, attributes = dataset.split(split)
+        images, labels, attributes, _ = dataset.split(split)
         assert attributes.dtype == np.float32 and agree(images, attributes)
         assert labels is not None and (labels == np.rint(attributes[:, 0] * 100) % 2).all()
         assert dataset.split(split).condition is attributes
@@ -220,10 +220,10 @@ def test_a_picture_has_a_column_for_each_vector_that_differs():
     conditions = AttributeConditions(2)
     vectors = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     conditions.kept.copy_(vectors[torch.arange(1000) % 7 % 3])
-    condition, columns, *_ = conditions.arrange(64)
+    condition, columns, _ = conditions.arrange(64)
     assert columns == 3 and torch.equal(condition.reshape(-1, 3, 2), vectors.expand(21, 3, 2))
     conditions.kept.copy_(torch.randn(1000, 2))
-    condition, columns, *_ = conditions.arrange(64)
+    condition, columns, _ = conditions.arrange(64)
     assert columns == 8 and torch.equal(condition[:8], conditions.kept[:8]) and len(condition) == 64
 
 

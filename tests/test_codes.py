@@ -137,12 +137,12 @@ def test_a_traversal_changes_one_code_and_a_picture_has_a_column_for_each_value(
     made = codes()
     for code, count in enumerate((10, 3, 9, 9)):
         values = made.values_of(code)
-        condition, columns, *_ = made.traverse(code, values, range(5))
+        condition, columns, _ = made.traverse(code, values, range(5))
         rows = condition.reshape(5, columns, 4)
         assert columns == count and torch.equal(rows[:, :, code], values.expand(5, -1))
         others = [column for column in range(4) if column != code]
         assert torch.equal(rows[:, :, others], made.draw(range(5))[:, None, others].expand(-1, columns, -1))
-    condition, columns, *_ = made.arrange(64)
+    condition, columns, _ = made.arrange(64)
     assert columns == 10 and len(condition) == 60
     assert torch.equal(condition.reshape(6, 10, 4)[:, :, 0], torch.arange(10.0).expand(6, -1))
     assert codes(categorical=[40]).arrange(64).columns == 16

@@ -24,6 +24,11 @@ NEEDS = {
     ("optimizer", "adam_single"): FAMILY,
     ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
+    ("model", "gail"): ["dataset=cart_pole"],
+    ("model", "behaviour_cloning"): ["dataset=acrobot"],
+    ("model", "recurrent"): ["dataset=ar2"],
+    ("model", "scored_forecaster"): ["dataset=ar2"],
+    ("labels", "past"): ["model=recurrent", "dataset=ar2"],
     ("model", "image_to_image"): ["dataset=super_resolution"],
     ("labels", "image"): ["dataset=super_resolution", "model=image_to_image"],
 }

@@ -202,7 +202,7 @@ def test_features_of_stacked_mnist_are_those_of_its_three_digits(small_mnist):
     dataset = StackedMNIST(root=str(small_mnist))
     features = StackedClassifierFeatures(steps=100)
     features.prepare(dataset)
-    images, labels, _ = dataset.split("test")
+    images, labels, *_ = dataset.split("test")
     with torch.inference_mode():
         outputs = features.network(torch.from_numpy(images[:1000]).permute(0, 3, 1, 2))
     assert outputs.features.shape == (1000, 192)

@@ -247,7 +247,7 @@ def test_skip_broken_leaves_them_out_with_one_warning(top, caplog):
     with_two_broken(top)
     dataset = folder_of(top, skip_broken=True)
     dataset.prepare()
-    images, labels, _ = dataset.split("train")
+    images, labels, *_ = dataset.split("train")
     assert labels.tolist() == [0, 0, 1] and images.shape == (3, 4, 4, 3)
     assert is_flat(images[:2], RED) and is_flat(images[2], BLUE)
     (record,) = caplog.records

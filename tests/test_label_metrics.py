@@ -45,7 +45,7 @@ class RealOfClass:
     """A perfect conditional model: its samples are training images of the class asked for, or of a permuted one."""
 
     def __init__(self, dataset, permutation=(0, 1, 2, 3), conditions=DATA_CONDITIONS):
-        images, labels, _ = dataset.split("train")
+        images, labels, *_ = dataset.split("train")
         self.images = from_uint8(torch.from_numpy(images).permute(0, 3, 1, 2))
         self.rows = [np.flatnonzero(labels == label) for label in range(4)]
         self.permutation = permutation
@@ -154,12 +154,12 @@ def test_a_model_that_is_asked_for_attributes_has_no_classes(dataset, monkeypatc
     split = dataset.split("test")
     attributes = np.eye(4, dtype=np.float32)[split.labels]
     monkeypatch.setitem(dataset._splits, "test", split._replace(attributes=attributes))
-    assert protocol.conditions(RealOfClass(dataset)).shape == (256, 4)
+    assert protocol.conditions(RealOfClass(dataset), range(256)).shape == (256, 4)
     assert protocol.asked_labels(RealOfClass(dataset)) is None
 
 
 def test_the_classifier_learns_the_labels_of_images_that_have_attributes_too(dataset):
-    images, labels, _ = dataset.split("train")
+    images, labels, *_ = dataset.split("train")
     with_attributes = Split(images, labels, np.zeros((len(images), 3), np.float32))
     one, other = (train_classifier(split, 4, 10, 0).state_dict() for split in (Split(images, labels), with_attributes))
     assert all(torch.equal(weight, other[name]) for name, weight in one.items())

@@ -186,10 +186,10 @@ def test_labels_are_drawn_by_seed_as_often_as_in_the_data():
 
 
 def test_pictures_have_a_column_for_each_class_and_a_row_for_each_seed():
-    condition, columns, names, _ = LabelConditions(3).arrange(7)
+    condition, columns, names = LabelConditions(3).arrange(7)
     assert names == ["0", "1", "2"]
     assert condition.tolist() == [0, 1, 2, 0, 1, 2] and columns == 3
-    condition, columns, names, _ = LabelConditions(1000).arrange(64)
+    condition, columns, names = LabelConditions(1000).arrange(64)
     assert names[1] == "67"
     assert columns == 16 and len(condition) == 64 and condition[0] == 0 and condition[15] == 999
 

@@ -10,9 +10,9 @@ from zerosum.errors import UserError
 
 
 def test_each_image_is_three_digits_and_its_class_their_number(small_mnist):
-    images, labels, _ = StackedMNIST(root=str(small_mnist), count=1000).split("train")
+    images, labels, *_ = StackedMNIST(root=str(small_mnist), count=1000).split("train")
     assert images.shape == (1000, 32, 32, 3) and labels.min() >= 0 and labels.max() <= 999
-    digits, classes, _ = MNIST(root=str(small_mnist)).split("train")
+    digits, classes, *_ = MNIST(root=str(small_mnist)).split("train")
     label = {digit.tobytes(): int(number) for digit, number in zip(digits[..., 0], classes, strict=True)}
     for image, number in zip(images, labels, strict=True):
         assert [label[image[:, :, channel].tobytes()] for channel in range(3)] == [int(d) for d in f"{number:03d}"]

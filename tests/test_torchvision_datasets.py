@@ -48,7 +48,7 @@ def test_other_resolutions_are_resampled_without_changing_the_mean():
 def test_the_real_mnist_is_read_whole(shared_data):
     for dataset in (MNIST(root=str(shared_data)), FashionMNIST(root=str(shared_data))):
         for split, count in (("train", 60_000), ("test", 10_000)):
-            images, labels, _ = dataset.split(split)
+            images, labels, *_ = dataset.split(split)
             assert images.shape == (count, 32, 32, 1) and set(labels.tolist()) == set(range(10))
 
 

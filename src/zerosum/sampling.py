@@ -92,8 +92,6 @@ class Sheet(NamedTuple):
     """None where any number will do"""
     names: list[str]
     """Of the columns: labels, attributes or values of a code"""
-    above: Tensor | None = None
-    """Images of whole rows that stand above the samples: those that the model is asked by, and the real ones"""
 
 
 def arrange(model: Any, count: int, first: int = 0) -> Sheet:
@@ -103,8 +101,8 @@ def arrange(model: Any, count: int, first: int = 0) -> Sheet:
     """
     if getattr(model, "conditions", None) is None:
         return Sheet(range(first, first + count), None, None, [])
-    condition, columns, names, above = model.conditions.arrange(count)
-    return Sheet([first + row // columns for row in range(len(condition))], condition, columns, names, above)
+    condition, columns, names = model.conditions.arrange(count)
+    return Sheet([first + row // columns for row in range(len(condition))], condition, columns, names)
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:

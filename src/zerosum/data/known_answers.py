@@ -12,10 +12,8 @@ from zerosum.data.torchvision_datasets import MNIST, resample
 from zerosum.errors import UserError
 from zerosum.randomness import derive, generator
 
-DIGIT = 16
-"""Side of a digit in a frame"""
-STEP = 6
-"""Pixels that it moves in a frame"""
+BOX = slice(5, 27)
+"""The part of an MNIST image of 32 pixels that its digit fills"""
 
 
 class KnownAnswers(ImageDataset):
@@ -23,15 +21,13 @@ class KnownAnswers(ImageDataset):
 
     classes = tuple("0123456789")
 
-    def __init__(
-        self, law: Sequence[float], resolution: int = 32, root: str = "data", download: bool = True, seed: int = 0
-    ) -> None:
-        super().__init__(resolution, root)
+    def __init__(self, law: Sequence[float], resolution: int, digits: MNIST, seed: int) -> None:
+        super().__init__(resolution, str(digits.root))
         self.law = np.array(law, dtype=np.float64)
         if len(law) < 2 or not (self.law > 0).all() or abs(self.law.sum() - 1) > 1e-6:
             raise UserError(f"dataset.law={list(law)}: name two probabilities or more, each above 0, that sum to 1")
         self.seed = seed
-        self.digits = MNIST(resolution, root, download=download)
+        self.digits = digits
 
     @abstractmethod
     def conditions(self, split: str) -> np.ndarray:
@@ -61,12 +57,12 @@ class Dyed(KnownAnswers):
     def __init__(
         self,
         law: Sequence[float] = (0.3, 0.25, 0.2, 0.1, 0.1, 0.05),
-        resolution: int = 32,
+        resolution: int = 16,
         root: str = "data",
         download: bool = True,
         seed: int = 0,
     ) -> None:
-        super().__init__(law, resolution, root, download, seed)
+        super().__init__(law, resolution, MNIST(resolution, root, download=download), seed)
         self.condition_shape = (1, resolution, resolution)
         self.dyes = np.array([colorsys.hsv_to_rgb(index / len(law), 1.0, 1.0) for index in range(len(law))])
 
@@ -81,42 +77,49 @@ class Dyed(KnownAnswers):
 class Bounce(KnownAnswers):
     """A digit has fallen on the floor: the next frame has it up again, to the left or the right.
 
-    The condition is the two frames before; law is (left, right). The digits are 16 pixels wide, in frames of 32, and
-    move by 6 pixels a frame.
+    The condition is the two frames before; law is (left, right). The digits are half as wide as a frame of `resolution`
+    pixels, a multiple of 16, and move by 3/16 of it.
     """
 
     channels = 1
 
     def __init__(
-        self, law: Sequence[float] = (0.3, 0.7), root: str = "data", download: bool = True, seed: int = 0
+        self,
+        law: Sequence[float] = (0.3, 0.7),
+        resolution: int = 16,
+        root: str = "data",
+        download: bool = True,
+        seed: int = 0,
     ) -> None:
-        super().__init__(law, 32, root, download, seed)
         if len(law) != 2:
             raise UserError(f"dataset.law={list(law)}: name the probabilities of left and right")
-        self.condition_shape = (2, self.resolution, self.resolution)
+        if resolution < 16 or resolution % 16:
+            raise UserError(f"dataset.resolution={resolution}: choose a multiple of 16")
+        super().__init__(law, resolution, MNIST(32, root, download=download), seed)
+        self.condition_shape = (2, resolution, resolution)
+        self.digit, self.step = resolution // 2, 3 * resolution // 16
 
     def places(self, split: str) -> np.ndarray:
         """(N,): the left ends of the digits when they are on the floor, so that either way leads to a whole digit."""
         count = len(self.digits.split(split).images)
-        last = self.resolution - DIGIT - STEP
-        return torch.randint(STEP, last + 1, (count,), generator=generator(self.seed, split, "places")).numpy()
+        last = self.resolution - self.digit - self.step
+        return torch.randint(self.step, last + 1, (count,), generator=generator(self.seed, split, "places")).numpy()
 
-    def draw_frame(self, split: str, rows: np.ndarray, left: np.ndarray, top: int) -> np.ndarray:
-        """(n, 32, 32) uint8 with the digits of these rows at the places."""
+    def draw_frames(self, split: str, rows: np.ndarray, left: np.ndarray, top: int) -> np.ndarray:
+        """(n, H, W) uint8 with the digits of these rows at the places."""
         whole = torch.from_numpy(self.digits.split(split).images[rows])
-        small = resample(whole[:, 2:30, 2:30], DIGIT)[..., 0].numpy()  # without MNIST's padding to 32
+        small = resample(whole[:, BOX, BOX], self.digit)[..., 0].numpy()
         frames = np.zeros((len(rows), self.resolution, self.resolution), np.uint8)
-        across = left[:, None] + np.arange(DIGIT)  # (n, 16)
-        down = top + np.arange(DIGIT)
+        down, across = top + np.arange(self.digit), left[:, None] + np.arange(self.digit)  # (d,), (n, d)
         frames[np.arange(len(rows))[:, None, None], down[None, :, None], across[:, None, :]] = small
         return frames
 
     def conditions(self, split: str) -> np.ndarray:
         rows, places = np.arange(len(self.digits.split(split).images)), self.places(split)
-        floor = self.resolution - DIGIT
-        return np.stack([self.draw_frame(split, rows, places, top) for top in (floor - STEP, floor)], 3)
+        floor = self.resolution - self.digit
+        return np.stack([self.draw_frames(split, rows, places, top) for top in (floor - self.step, floor)], 3)
 
     def answers(self, split: str, rows: np.ndarray) -> np.ndarray:
-        places, top = self.places(split)[rows], self.resolution - DIGIT - STEP
-        sides = [self.draw_frame(split, rows, places + way, top) for way in (-STEP, STEP)]
+        places, top = self.places(split)[rows], self.resolution - self.digit - self.step
+        sides = [self.draw_frames(split, rows, places + way, top) for way in (-self.step, self.step)]
         return np.stack(sides, 1)[..., None]

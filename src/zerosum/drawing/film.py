@@ -51,10 +51,12 @@ def quantize_together(pictures: list[Image.Image], colours: int, method: Image.Q
     return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
 
 
-def write_film(pictures: list[Image.Image], path: Path) -> None:
-    """Save an endless GIF of two or more pictures with palettes that rests on the last."""
+def write_film(
+    pictures: list[Image.Image], path: Path, frame: int = FRAME_MILLISECONDS, last: int = LAST_FRAME_MILLISECONDS
+) -> None:
+    """Save an endless GIF of two or more pictures with palettes that rests on the last; times in milliseconds."""
     first, *others = pictures
-    duration = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
+    duration = [frame] * len(others) + [last]
     save_whole(
         path, lambda partial: first.save(partial, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
     )

@@ -50,6 +50,20 @@ def add_heading(picture: Image.Image, labels: list[str], title: str = "") -> Ima
     return sheet
 
 
+def label_rows(picture: Image.Image, labels: list[str]) -> Image.Image:
+    """The picture, of equally high rows, on the right of a label for each row."""
+    size = max(12, min(18, picture.height // (3 * len(labels))))
+    font = ImageFont.load_default(size)
+    left = round(max(font.getlength(label) for label in labels)) + size
+    sheet = Image.new("RGB", (picture.width + left, picture.height), "white")
+    sheet.paste(picture, (left, 0))
+    draw = ImageDraw.Draw(sheet)
+    for row, label in enumerate(labels):
+        middle = picture.height * (row + 0.5) / len(labels)
+        draw.text((left - size // 2, middle), label, "black", font, anchor="rm")
+    return sheet
+
+
 def as_picture(pixels: Tensor) -> Image.Image:
     """(1 or 3, H, W) uint8 as a gray or RGB picture of the same size."""
     array = pixels.permute(1, 2, 0).cpu().contiguous().numpy()
@@ -63,6 +77,17 @@ def stack(pictures: list[Image.Image]) -> Image.Image:
     for picture in pictures:
         sheet.paste(picture, (0, top))
         top += picture.height
+    return sheet
+
+
+def beside(pictures: list[Image.Image], gap: int = 12) -> Image.Image:
+    """The pictures side by side, on white."""
+    width = sum(each.width for each in pictures) + gap * (len(pictures) - 1)
+    sheet = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + gap
     return sheet
 
 

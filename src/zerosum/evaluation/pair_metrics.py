@@ -23,6 +23,10 @@ The mean of two answers lies at least as far as the smaller of their probabiliti
 """
 
 
+MOST_DECIBELS = 100.0
+"""The PSNR of equal images, which would be infinite"""
+
+
 class PairFidelity:
     """How near samples are to the real image that their condition belongs to, in gray or RGB levels from 0 to 255.
 
@@ -56,7 +60,7 @@ def compare(samples: Tensor, real: Tensor) -> dict[str, float]:
     parts = [(fake[start : start + 500], true[start : start + 500]) for start in starts]
     alike = [structural_similarity_index_measure(*part, data_range=255.0, reduction="sum") for part in parts]
     return {
-        "psnr": float(peak_signal_noise_ratio(fake, true, data_range=255.0)),
+        "psnr": min(float(peak_signal_noise_ratio(fake, true, data_range=255.0)), MOST_DECIBELS),
         "ssim": float(sum(alike)) / len(fake),  # type: ignore[arg-type]
         "sharpness": sharpness(fake) / max(sharpness(true), 1e-12),
     }
@@ -75,7 +79,8 @@ class AnswerLaw:
     Each sample is the nearest right answer, or none if it is a quarter or more as far from it as the two closest
     answers are from each other. `answers_right` is the share that is an answer; `law_distance` the total variation
     distance of the shares from the law, with 'none' as one more outcome; `law_covered` the law's mass of the answers
-    that a condition's samples found, averaged; `answer_diversity` their variance over that of the law.
+    that a condition's samples found, averaged; `answer_diversity` their variance over that of the law;
+    `answer_share_<k>` the share of answer k.
     """
 
     better: ClassVar[dict[str, Direction]] = {
@@ -162,4 +167,5 @@ def summarize(judged: Tensor, law: Tensor) -> dict[str, float]:
         "answers_right": float(1 - shares[:, -1].mean()),
         "law_covered": float(((shares[:, :-1] > 0).double() @ law).mean()),
         "answer_diversity": float(diversity.mean()),
+        **{f"answer_share_{kind}": float(share) for kind, share in enumerate(shares[:, :-1].mean(0))},
     }

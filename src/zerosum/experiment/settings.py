@@ -95,9 +95,11 @@ def validate(config: DictConfig | dict[str, Any], read: Reader = import_options)
 
 def describe_unresolved(message: str) -> str:
     """OmegaConf's message on a value that refers to another, on one line."""
-    missing = re.search(r"Interpolation key '(\w+)", message)
+    missing = re.search(r"Interpolation key '(\w+)(\.\w+)?", message)
     if missing is None or missing[1] not in GROUPS:
         return message.splitlines()[0]
+    if missing[2]:
+        return f"{missing[1]}{missing[2]} is missing, which another part needs: take another {missing[1]}"
     without = ", or measure nothing: ~callbacks.evaluate" if missing[1] == "metrics" else ""
     return f"{missing[1]} is missing: {advise(missing[1])}{without}"
 

@@ -83,9 +83,9 @@ def saved_shape(config: dict[str, Any], run: Path) -> DataShape:
     if not all(count is None or is_size(count) for count in counts):
         raise UserError(f"{run / 'config.yaml'} has no data.num_classes: choose a run that a training made")
     given = config["data"].get("condition_shape")
-    if given is not None and not (isinstance(given, list) and len(given) == 3 and all(is_size(size) for size in given)):
+    if given is not None and not (isinstance(given, list) and len(given) == 3 and all(map(is_size, given))):
         raise UserError(f"{run / 'config.yaml'} has a damaged data.condition_shape: choose another run")
-    return DataShape(tuple(shape), *counts, None if given is None else tuple(given))
+    return DataShape(tuple(shape), *counts, condition_shape=None if given is None else tuple(given))
 
 
 def is_size(value: Any) -> bool:

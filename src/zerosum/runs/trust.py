@@ -30,7 +30,10 @@ LOSSES = ("zerosum.gan.losses", "zerosum.gan.fgan")
 """Losses on logits"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
-    "model": ("zerosum.models", "zerosum.families", "zerosum.applications", *LOSSES, "zerosum.gan.regularizers"),
+    "model": (
+        *("zerosum.models", "zerosum.families", "zerosum.applications"),
+        *(*LOSSES, "zerosum.gan.regularizers", "zerosum.data.environments"),
+    ),
     "loss": LOSSES,
     "regularizer": (*TERMS, "zerosum.gan.augment"),
     "generator_regularizer": TERMS,
@@ -38,7 +41,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "labels": (
         *("zerosum.gan.labels.use", "zerosum.gan.labels.conditions", "zerosum.gan.labels.codes", "zerosum.models"),
         *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
-        *("zerosum.gan.labels.image_conditions", "zerosum.models.conditioning.build_for_images"),
+        *(
+            "zerosum.gan.labels.image_conditions",
+            "zerosum.gan.labels.pasts",
+            "zerosum.models.conditioning.build_for_images",
+        ),
     ),
     "optimizer": ("torch.optim",),
     "features": ("zerosum.evaluation",),

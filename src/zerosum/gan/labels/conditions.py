@@ -28,8 +28,6 @@ class Columns(NamedTuple):
     columns: int
     names: list[str]
     """Of the columns"""
-    above: Tensor | None = None
-    """Images of whole rows that stand above the samples"""
 
 
 class Conditions(nn.Module):
@@ -63,6 +61,10 @@ class Conditions(nn.Module):
     def arrange(self, count: int) -> Columns:
         """About `count` conditions for a picture with one column each."""
         raise NotImplementedError
+
+    def rows_above(self, columns: int) -> Tensor | None:
+        """Images (R * columns, C, H, W) that show the conditions of the columns: none, unless a child has some."""
+        return None
 
 
 class LabelConditions(Conditions):

@@ -59,12 +59,15 @@ class ImageConditions(Conditions):
         return to_condition(self.kept[rows.to(self.kept.device)])
 
     def arrange(self, count: int) -> Columns:
-        """A column for each of eight conditions; above stand the condition and the real image."""
+        """A column for each of the first eight conditions."""
         columns = min(COLUMNS, count)
         condition = to_condition(self.kept[:columns])
+        return Columns(condition.repeat(max(1, count // columns), 1, 1, 1), columns, [])
+
+    def rows_above(self, columns: int) -> Tensor:
+        """The conditions, as images, and below them the real images that belong to them."""
         real = from_uint8(self.real[:columns].permute(0, 3, 1, 2))
-        above = torch.cat([as_image(condition, tuple(real.shape[1:])), real])
-        return Columns(condition.repeat(max(1, count // columns), 1, 1, 1), columns, [], above)
+        return torch.cat([as_image(to_condition(self.kept[:columns]), tuple(real.shape[1:])), real])
 
 
 def as_image(condition: Tensor, shape: tuple[int, ...]) -> Tensor:

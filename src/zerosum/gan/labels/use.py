@@ -8,7 +8,9 @@ from torch import nn
 from zerosum.data.dataset import DataShape
 from zerosum.gan.labels.conditions import Conditions
 
-LabelUse = Literal["none", "trained with labels", "conditioned on labels", "conditioned on images"]
+LabelUse = Literal[
+    "none", "trained with labels", "conditioned on labels", "conditioned on images", "conditioned on the past"
+]
 """Values of models of different uses are not comparable"""
 
 

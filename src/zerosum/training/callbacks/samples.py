@@ -74,8 +74,10 @@ class Samples(Callback):
         dataset = data_of(trainer).dataset
         sheet = sampling.arrange(module, self.count or dataset.samples_to_draw)
         images = sampling.images(module, sheet.seeds, sheet.condition)
-        above = [] if sheet.above is None else [sheet.above.cpu()]
-        samples = torch.cat([*above, *(batch.float().cpu() for batch in images)])
+        conditions = getattr(module, "conditions", None)
+        above = None if conditions is None else conditions.rows_above(sheet.columns)
+        rows = [*images] if above is None else [above, *images]
+        samples = torch.cat([batch.float().cpu() for batch in rows])
         picture = dataset.draw(samples, sheet.columns)
         picture = add_heading(picture, sheet.names) if sheet.names and samples.dim() == 4 else picture
         picture = add_caption(picture, f"{self.title} · {module.images_seen:,} images seen")

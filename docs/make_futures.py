@@ -1,0 +1,274 @@
+"""Train the runs of docs/applications/futures.md that are missing, and write the page and its pictures.
+
+python docs/make_futures.py outputs/futures
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import zerosum
+from zerosum.data.series import Series
+from zerosum.drawing.density import to_picture
+from zerosum.drawing.fans import draw_fan
+from zerosum.drawing.grid import save_png
+from zerosum.evaluation.catch import Catch, best_places
+from zerosum.evaluation.futures import ForecastMetric, ForecastScores, FuturesProtocol
+from zerosum.evaluation.measurement import read_record
+from zerosum.evaluation.series_scores import StrongJudge, WeakJudge
+from zerosum.files import save_whole
+from zerosum.runs.load import load_dataset
+
+FOLDER = Path(__file__).parent / "applications"
+QUIET = ("trainer=cpu", "~callbacks.samples", "~callbacks.report", "~callbacks.weights", "~callbacks.logits")
+SERIES = {
+    "regime_sines": "sines that may double their frequency",
+    "ar2": "AR(2)",
+    "sunspots": "sunspots after 1900",
+}
+MODELS = {
+    "gan": ("GAN", ("experiment=application/futures",)),
+    "scored": ("no adversary: energy score", ("experiment=application/futures_scored",)),
+    "mean": ("no adversary: squared error", ("experiment=application/futures_scored", "model.exponent=2")),
+}
+COLOURS = {"exact": "#000000", "gan": "#d55e00", "scored": "#0072b2", "mean": "#009e73"}
+STEP = 8
+JUDGED = 250
+"""Steps that a judge is trained for"""
+PATHS = 100
+
+
+def train_missing(runs: Path) -> None:
+    """Train each model on each series, unless its folder has the last checkpoint."""
+    for series in SERIES:
+        for name, (_, options) in MODELS.items():
+            folder = runs / f"{series}_{name}"
+            if not (folder / "last.ckpt").exists():
+                zerosum.train(zerosum.compose(*options, f"dataset={series}", *QUIET, f"run.folder={folder}"))
+
+
+def protocol_of(runs: Path, series: str, judges: bool) -> FuturesProtocol:
+    """A thousand pasts; judges only where there are enough windows to train them on."""
+    metrics: dict[str, ForecastMetric] = {"forecasts": ForecastScores()}
+    if series != "sunspots":
+        metrics["catch"] = Catch(STEP)
+        if judges:
+            metrics |= {"weak": WeakJudge(steps=JUDGED), "strong": StrongJudge(steps=JUDGED)}
+    protocol = FuturesProtocol("futures", metrics, pasts=1_000, paths=PATHS)
+    protocol.prepare(load_dataset(runs / f"{series}_gan"))
+    return protocol
+
+
+def measure(runs: Path, series: str) -> dict[str, dict[str, float]]:
+    """Values of each last model, and of the exact forecaster where there is one."""
+    protocol = protocol_of(runs, series, judges=True)
+    floor = protocol.floor()
+    values = {} if floor is None else {"exact": floor}
+    for name in MODELS:
+        if name == "mean":  # says nothing of the spread, so nobody need judge its paths
+            protocol = protocol_of(runs, series, judges=False)
+        values[name] = protocol.measure(zerosum.load(runs / f"{series}_{name}", checkpoint="last"))
+    return values
+
+
+COLUMNS = {
+    "crps": "CRPS",
+    "crps_excess": "over the exact",
+    "quantile_error": "quantile error",
+    "covered_50": "in the 50% band",
+    "covered_90": "in the 90% band",
+    "discriminative_weak": "discriminative, weak",
+    "discriminative_strong": "strong",
+    "predictive_weak": "predictive, weak",
+    "predictive_strong": "strong",
+}
+
+
+def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A row for each series and model."""
+    lines = ["| series | forecaster | " + " | ".join(COLUMNS.values()) + " |"]
+    lines += ["|---|---|" + "---:|" * len(COLUMNS)]
+    for series, rows in found.items():
+        for name, values in rows.items():
+            label = "exact forecaster" if name == "exact" else MODELS[name][0]
+            cells = [f"{values[key]:.3f}" if key in values else "" for key in COLUMNS]
+            lines.append(f"| {SERIES[series]} | {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def planning_table(rows: dict[str, dict[str, float]]) -> str:
+    """Chances to catch, by the futures and by their mean."""
+    lines = ["| forecaster | stands where most futures come | stands at their mean |", "|---|---:|---:|"]
+    for name, values in rows.items():
+        label = "exact forecaster" if name == "exact" else MODELS[name][0]
+        lines.append(f"| {label} | {values['caught_by_futures']:.1%} | {values['caught_by_mean']:.1%} |")
+    return "\n".join(lines)
+
+
+def sampled_futures(runs: Path, series: str, past: Tensor, count: int = 400) -> dict[str, Tensor]:
+    """(count, future) of each forecaster after one past (T,)."""
+    dataset = load_dataset(runs / f"{series}_gan")
+    assert isinstance(dataset, Series)
+    exact = dataset.exact(past[None], count, torch.Generator().manual_seed(7))
+    found = {} if exact is None else {"exact": exact[0]}
+    with torch.inference_mode():
+        for name in MODELS:
+            model = zerosum.load(runs / f"{series}_{name}", checkpoint="last")
+            found[name] = model.sample(range(count), past.expand(count, -1))
+    return found
+
+
+def draw_fans(runs: Path) -> None:
+    """One past of each series, and the fan of each forecaster."""
+    figure = Figure(figsize=(12, 7.5), dpi=100, layout="constrained")
+    grid = figure.subplots(3, 4, sharex=True, sharey="row")
+    for row, series in zip(grid, SERIES, strict=True):
+        dataset = load_dataset(runs / f"{series}_gan")
+        assert isinstance(dataset, Series)
+        windows = dataset.split("test")
+        past, truth = windows.attributes[3], windows.images[3]
+        found = sampled_futures(runs, series, past)
+        for axes, name in zip(row, COLOURS, strict=True):
+            draw_panel(axes, past, truth, found.get(name), COLOURS[name])
+            if series == "regime_sines":
+                axes.set_title("exact forecaster" if name == "exact" else MODELS[name][0], fontsize=10)
+        row[0].set_ylabel(SERIES[series], fontsize=9)
+    figure.supxlabel(
+        "steps from now; bands hold 50% and 90% of 400 sampled futures, dashed is what followed", fontsize=9
+    )
+    save_png(to_picture(figure), FOLDER / "futures.png")
+
+
+def draw_panel(axes: Axes, past: Tensor, truth: Tensor, futures: Tensor | None, colour: str) -> None:
+    """The past and the truth, with a fan where there is one."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.plot(range(1 - len(past), 1), past, color="black", linewidth=1.1)
+    axes.plot(range(1, len(truth) + 1), truth, color="black", linewidth=1, linestyle="--")
+    if futures is None:
+        axes.text(0.5, 0.9, "there is none", transform=axes.transAxes, ha="center", fontsize=9)
+    else:
+        draw_fan(axes, futures, colour if colour != "#000000" else "#777777")
+
+
+def draw_planning(runs: Path) -> None:
+    """Where the series may be at the step, for one past: the law, the GAN's futures, and both plans."""
+    dataset = load_dataset(runs / "regime_sines_gan")
+    assert isinstance(dataset, Series)
+    past = dataset.split("test").attributes[3]
+    found = sampled_futures(runs, "regime_sines", past, 2_000)
+    figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    bins = torch.linspace(-1.5, 1.5, 61).tolist()
+    at_step = {name: futures[:, STEP - 1] for name, futures in found.items()}
+    axes.hist(at_step["exact"].tolist(), bins, color="0.75", label="exact law, 2,000 futures")
+    axes.hist(at_step["gan"].tolist(), bins, color=COLOURS["gan"], histtype="step", linewidth=1.6, label="GAN, 2,000")
+    place = float(best_places(at_step["gan"][None], 0.2))
+    axes.axvspan(place - 0.2, place + 0.2, color=COLOURS["gan"], alpha=0.2, label="stands where most futures come")
+    middle = float(at_step["mean"].mean())
+    axes.axvspan(middle - 0.2, middle + 0.2, color=COLOURS["mean"], alpha=0.25, label="stands at the mean forecast")
+    axes.set(xlabel=f"value {STEP} steps from now", ylabel="futures")
+    axes.legend(fontsize=8)
+    save_png(to_picture(figure), FOLDER / "futures_planning.png")
+
+
+PAGE = """# Futures of time series: many, not their mean
+
+A GAN whose generator goes on from a past (`model=recurrent`, after RCGAN, Esteban et al. 2017): one GRU reads 24
+values, a second one goes on for 16 steps with new noise in each, and a fully connected discriminator sees past and
+future. It is an ordinary GAN whose condition is the past (`labels=past`): every loss and regularizer plays it.
+
+    python train.py experiment=application/futures                            # sines, relativistic loss, R1 and R2
+    python train.py experiment=application/futures dataset=ar2                # sunspots: pip install 'zerosum[series]'
+    python train.py experiment=application/futures_scored                     # the same generator without an adversary
+    python train.py experiment=application/futures_scored model.exponent=2    # the mean future, by squared errors
+    python docs/make_futures.py outputs/futures                               # everything on this page
+
+![Fans of sampled futures](futures.png)
+
+**The series.** A sine of period 12 with noise of deviation 0.1, whose phase runs twice as fast from a random step of
+the future on (probability 0.1 in each step); an oscillating AR(2) process, x_t = 1.5 x_(t-1) - 0.75 x_(t-2) + noise,
+of variance 1; and the yearly sunspots that statsmodels ships (roots, scaled), trained on windows before 1900. Of the
+first two the law of the future is known and can be sampled: the phase has a posterior given the noisy past, AR(2) is
+Gaussian.
+
+{table}
+
+*The last model of each run, seed 0, {images:,} training windows, {minutes:.0f} minutes for the GAN on sines in one
+process of one thread beside other work; {paths} sampled futures of each of 1,000 held-out pasts (of sunspots: drawn
+from the 94 windows whose future lies after 1900). CRPS: continuous ranked probability score, mean over steps, in
+deviations of the series, and its excess over the exact forecaster's. Quantile error: the mean difference between q
+and the share of sampled futures below the true q-quantile, q = 5, 25, 50, 75, 95%; the exact forecaster's own shows
+the noise of {paths} futures. In the band: the share of what followed in the middle 50% and 90% of the futures.
+Discriminative and predictive score: TimeGAN's (Yoon et al. 2019), on windows of 40 steps whose last 16 are sampled,
+by GRUs of 2 units, as in the paper, and of 64, trained for {judged} steps on 750 windows; the judge is new each
+time, and 250 windows leave ± 0.03 of noise. Sunspots have too few windows to train a judge.*
+
+**Read it so.** {reading}
+
+## Planning by futures
+
+Where should one stand now to catch the sine {step} steps from now, within 0.2? The sine may have doubled its
+frequency by then or not, so its mean lies where it seldom is. Squared errors teach the mean. A planner that counts
+futures stands where most of them come.
+
+![Two plans](futures_planning.png)
+
+{planning}
+
+*Chance to catch, counted by {paths} futures of the exact forecaster for each of 1,000 held-out pasts; 121 places
+between -3 and 3; both plans use the {paths} futures of their row's forecaster.* {planning_reading}
+"""
+
+
+def reading(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What the table says."""
+    sines, ar2, sun = found["regime_sines"], found["ar2"], found["sunspots"]
+    excess = {name: f"{sines[name]['crps_excess']:+.3f} and {ar2[name]['crps_excess']:+.3f}" for name in MODELS}
+    return (
+        "The exact forecaster has the lowest CRPS there is. On sines and on AR(2) the GAN's is higher by"
+        f" {excess['gan']}, that of the energy score by {excess['scored']}, and that of squared errors by"
+        f" {excess['mean']}. Of what followed, the GAN's 90% band holds {sines['gan']['covered_90']:.0%},"
+        f" {ar2['gan']['covered_90']:.0%} and, on sunspots, {sun['gan']['covered_90']:.0%}. A proper scoring rule is"
+        " the stronger competitor where one can be computed, as here; an adversary judges whole paths, and needs no"
+        f" rule. The judge of two units gives the GAN {sines['gan']['discriminative_weak']:.3f} on sines, the strong"
+        f" one {sines['gan']['discriminative_strong']:.3f}: a score is the judge's as much as the model's, and says"
+        " little without the exact forecaster's beside it."
+    )
+
+
+def main() -> None:
+    """Train, measure, draw, write."""
+    runs = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    train_missing(runs)
+    found = {series: measure(runs, series) for series in SERIES}
+    FOLDER.mkdir(exist_ok=True)
+    draw_fans(runs)
+    draw_planning(runs)
+    record = read_record(runs / "regime_sines_gan" / "metrics.json")
+    sines = found["regime_sines"]
+    planning_reading = (
+        f"By its futures the GAN catches {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
+        f" error catches {sines['mean']['caught_by_mean']:.1%} at its mean."
+    )
+    text = PAGE.format(
+        table=table(found),
+        images=record.last.images,
+        minutes=record.last.minutes,
+        paths=PATHS,
+        step=STEP,
+        judged=JUDGED,
+        reading=reading(found),
+        planning=planning_table(sines),
+        planning_reading=planning_reading,
+    )
+    save_whole(FOLDER / "futures.md", lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
