@@ -68,18 +68,23 @@ def build_module(config: dict[str, Any], shape: DataShape) -> GenerativeModule:
         torch.manual_seed(config["seed"])
         if is_gan(config):
             return build_gan(config, shape)
-        family = make(config["model"])
-        return family(
-            sample_shape=shape.sample_shape,
-            optimizer=make_optimizer(config["optimizer"]),
-            training=TrainingSettings(**config["training"]),
-            seed=config["seed"],
-            **({"levels": shape.levels} if "levels" in inspect.signature(family).parameters else {}),
-        )
+        return build_family(make(config["model"]), config, shape)
+
+
+def build_family(family: Any, config: dict[str, Any], shape: DataShape) -> GenerativeModule:
+    """A model that is no GAN; it is told the levels of pixels if its constructor takes them."""
+    options = inspect.signature(family).parameters
+    further: dict[str, Any] = {"levels": shape.levels} if "levels" in options else {}
+    if config["optimizer"]:
+        further["optimizer"] = make_optimizer(config["optimizer"])
+    elif "optimizer" in options and options["optimizer"].default is inspect.Parameter.empty:
+        raise UserError("optimizer is missing: choose one of conf/optimizer, which --help lists")
+    training = TrainingSettings(**config["training"])
+    return family(sample_shape=shape.sample_shape, training=training, seed=config["seed"], **further)
 
 
 def make_optimizer(node: dict[str, Any]) -> Any:
-    """The constructor of a family's optimizer, or the named constructors of several, beside settings that they share."""
+    """The constructor of a family's optimizer, or the named constructors of several beside what they share."""
     several = {name: part for name, part in node.items() if isinstance(part, dict)}
     return make(node) if "_target_" in node else make_each(several)
 

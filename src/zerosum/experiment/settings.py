@@ -80,7 +80,7 @@ def validate(config: DictConfig | dict[str, Any], read: Reader = import_options)
         raise UserError(f"{key!s}: there is no such option.{did_you_mean(str(key), KEYS)}")
     check_parts(node)  # type: ignore[arg-type]
     refuse_lightnings_optimization(group(node, "callbacks"))  # type: ignore[arg-type]
-    node |= {name: node.get(name) or {} for name in OPTIONAL}
+    node |= {name: node.get(name) or {} for name in (*OPTIONAL, "optimizer")}
     settings = {name: node.pop(name, None) or {} for name in SETTINGS}
     typed: dict[str, Any] = check(node, read=read)
     for name, target in SETTINGS.items():
@@ -189,9 +189,9 @@ def check_parts(node: dict[str, Any]) -> None:
             parts |= {f"{name}.{player}": group(node, name).get(player) for player in ("discriminator", "generator")}
     else:
         leave_out_parts_of_players(node)
-        optimizer = group(node, "optimizer")
+        optimizer = group(node, "optimizer") if node.get("optimizer") else {}  # some families have none
         several = {f"optimizer.{name}": part for name, part in optimizer.items() if isinstance(part, dict)}
-        parts |= {"optimizer": optimizer} if "_target_" in optimizer or not several else several
+        parts |= {"optimizer": optimizer} if "_target_" in optimizer else several
     for name in ("callbacks", "logger", "regularizer", "generator_regularizer"):
         parts |= {f"{name}.{entry}": part for entry, part in group(node, name).items()}
     parts |= {name: node[name] for name in ("augment", "labels", "features", "protocol") if node.get(name)}

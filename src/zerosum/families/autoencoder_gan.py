@@ -1,7 +1,7 @@
 """An autoencoder whose decoder also plays a game: the adversarial loss of tokenizers and latent diffusion."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn

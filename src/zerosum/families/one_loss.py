@@ -1,44 +1,18 @@
 """The training step of families that one optimizer trains on one loss."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch
-from zerosum.distributed import rank_and_world_size
-from zerosum.randomness import generator
+from zerosum.families.noise import Noise, noise_of
 from zerosum.training.module import GenerativeModule, split
 from zerosum.training.settings import TrainingSettings
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-class Noise(NamedTuple):
-    """Random numbers of one micro-batch: rows `first` to `first + count` of those of the global batch, `total` rows.
-
-    So neither the number of processes nor `training.accumulate` changes what an image is given.
-    """
-
-    purpose: tuple[int | str, ...]
-    first: int
-    count: int
-    total: int
-    device: torch.device
-
-    def normal(self, name: str, *shape: int) -> Tensor:
-        """(B, *shape) of N(0, 1)"""
-        return self.rows(torch.randn(self.total, *shape, generator=generator(*self.purpose, name)))
-
-    def uniform(self, name: str, *shape: int) -> Tensor:
-        """(B, *shape), uniform in [0, 1)"""
-        return self.rows(torch.rand(self.total, *shape, generator=generator(*self.purpose, name)))
-
-    def rows(self, whole: Tensor) -> Tensor:
-        """This micro-batch's rows of a tensor with a row for each image of the global batch."""
-        return whole[self.first : self.first + self.count].to(self.device, non_blocking=True)
 
 
 class OneLoss(GenerativeModule):
@@ -71,18 +45,12 @@ class OneLoss(GenerativeModule):
         optimizer.zero_grad()
         results = []
         for index, part in enumerate(parts):
-            loss, metrics = self.loss(part.images, self.noise(index, len(parts), len(part.images)))
+            loss, metrics = self.loss(part.images, noise_of(self, index, len(parts), len(part.images)))
             self.backward_into(optimizer, loss / len(parts))
             results.append({"model": loss.detach(), **{name: value.detach() for name, value in metrics.items()}})
         self.take_step(optimizer)
         means = {name: torch.stack([each[name] for each in results]).mean() for name in results[0]}
         self.finish_step(self.network, {"model": means.pop("model")}, means, None, len(batch.images))
-
-    def noise(self, part: int, parts: int, count: int) -> Noise:
-        """Random numbers of this process's micro-batch `part`, a function of (seed, step, position)."""
-        rank, processes = rank_and_world_size()
-        first = (rank * parts + part) * count
-        return Noise((self.seed, self.global_step, "noise"), first, count, processes * parts * count, self.device)
 
     def facts(self) -> dict[str, Any]:
         """What kind of likelihood the values are, where the family has one."""

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, so
 from zerosum.errors import UserError, check_positive
 from zerosum.families.levels import check_images, from_levels, to_levels
 from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
-from zerosum.sampling import latents, uniforms
+from zerosum.sampling import latents
 from zerosum.training.settings import TrainingSettings
 
 LOG_2_PI = math.log(2 * math.pi)
@@ -217,8 +217,8 @@ class VAE(OneLoss):
 
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
         """(len(seeds), C, H, W): one code and one draw of the pixels from each seed."""
-        uniform = uniforms(seeds, math.prod(self.sample_shape)).to(self.device)
-        codes = latents(seeds, self.latent_dim).to(self.device)
+        noise = latents(seeds, self.latent_dim + math.prod(self.sample_shape)).to(self.device)
+        codes, uniform = noise[:, : self.latent_dim], torch.special.ndtr(noise[:, self.latent_dim :])
         return self.ema.network.draw(codes, uniform).view(-1, *self.sample_shape)  # type: ignore[operator]
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:

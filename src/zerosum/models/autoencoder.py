@@ -15,9 +15,9 @@ GROUPS = 8
 
 
 def sides_of(sample_shape: Sequence[int], base_channels: int) -> list[int]:
-    """Height and width of the maps, from the image's on, halved and rounded up; UserError for points and odd widths."""
+    """Height and width of the maps, from the image's on, halved and rounded up; UserError for points."""
     if len(sample_shape) != 3:
-        raise UserError("model: these convolutions need images, this dataset has points: take one such as dataset=digits")
+        raise UserError("model: an autoencoder needs images, this dataset has points: take one such as dataset=digits")
     check_positive("model", base_channels=base_channels)
     if base_channels % GROUPS:
         raise UserError(f"model.base_channels={base_channels}: choose a multiple of {GROUPS}")

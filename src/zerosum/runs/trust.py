@@ -19,10 +19,12 @@ TERMS = tuple(
     for name in ("regularizers", "feature_matching", "labels.terms", "labels.labelled", "labels.codes")
 )
 """Terms of the players' losses"""
+LOSSES = ("zerosum.gan.losses", "zerosum.gan.fgan")
+"""Losses on logits"""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "dataset": ("zerosum.data",),
-    "model": ("zerosum.models", "zerosum.families", "zerosum.gan.losses", "zerosum.gan.fgan", "zerosum.gan.regularizers"),
-    "loss": ("zerosum.gan.losses", "zerosum.gan.fgan"),
+    "model": ("zerosum.models", "zerosum.families", *LOSSES, "zerosum.gan.regularizers"),
+    "loss": LOSSES,
     "regularizer": (*TERMS, "zerosum.gan.augment"),
     "generator_regularizer": TERMS,
     "augment": ("zerosum.gan.augment",),
