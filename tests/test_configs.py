@@ -22,6 +22,7 @@ NEEDS = {
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,
     ("optimizer", "adam_single"): FAMILY,
+    ("optimizer", "adam_single_fast"): FAMILY,
     ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
     ("model", "rbm"): ["dataset=binarized_digits"],

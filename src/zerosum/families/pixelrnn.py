@@ -156,8 +156,8 @@ class PixelRNN(Autoregressive):
         training: TrainingSettings | None = None,
         seed: int = 0,
         levels: int | None = None,
-        width: int = 32,
-        depth: int = 2,
+        width: int = 24,
+        depth: int = 1,
     ) -> None:
         check_positive("model", width=width, depth=depth)
         levels = levels_of_images("PixelRNN", sample_shape, levels)
