@@ -24,7 +24,7 @@ SMALL = {
     "pixelcnn": [*PIXELS, "model=pixelcnn", "model.width=4", "model.depth=2"],
     "pixelrnn": [*PIXELS, "model=pixelrnn", "model.width=4", "model.depth=1"],
     "wavenet": [*SOUND, "model=wavenet", "model.width=8", "model.depth=3"],
-    "rbm": [*PIXELS, "model=rbm", "model.hidden=12", "model.sampling_steps=10", "model.ais_temperatures=9"],
+    "rbm": [*PIXELS, "model=rbm", "model.hidden=12", "model.chains=8", "model.sampling_steps=10", "model.ais_temperatures=9"],
     "rbm_cd": [*PIXELS, "model=rbm", "model.hidden=12", "model.chains=null", "model.sampling_steps=10", "model.ais_temperatures=9"],
 }
 BUDGET = ("trainer=cpu", "training.batch_size=16", "callbacks.samples.frames=1", "~callbacks.progress")
