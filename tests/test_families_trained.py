@@ -18,14 +18,22 @@ from zerosum.runs.resume import resume
 
 PIXELS = ("dataset=binarized_digits", "protocol.n_fake=20", "metrics=likelihood", "callbacks.samples.count=4")
 SOUND = ("dataset=tones", "dataset.length=64", "protocol.n_fake=4", "callbacks.samples.count=4")
+RBM = ("model=rbm", "model.hidden=12", "model.sampling_steps=10", "model.ais_temperatures=9")
 SMALL = {
     "made": [*PIXELS, "model=made", "model.width=16", "model.orders=3", "model.dropout=0.1"],
     "nade": [*PIXELS, "model=nade", "model.width=16"],
     "pixelcnn": [*PIXELS, "model=pixelcnn", "model.width=4", "model.depth=2"],
     "pixelrnn": [*PIXELS, "model=pixelrnn", "model.width=4", "model.depth=1"],
     "wavenet": [*SOUND, "model=wavenet", "model.width=8", "model.depth=3"],
-    "rbm": [*PIXELS, "model=rbm", "model.hidden=12", "model.sampling_steps=10", "model.ais_temperatures=9"],
-    "rbm_cd": [*PIXELS, "model=rbm", "model.hidden=12", "model.chains=null", "model.sampling_steps=10", "model.ais_temperatures=9"],
+    "rbm": [*PIXELS, *RBM],
+    "rbm_cd": [
+        *PIXELS,
+        "model=rbm",
+        "model.hidden=12",
+        "model.chains=null",
+        "model.sampling_steps=10",
+        "model.ais_temperatures=9",
+    ],
 }
 BUDGET = ("trainer=cpu", "training.batch_size=16", "callbacks.samples.frames=1", "~callbacks.progress")
 SILENT = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "checkpoint", "interrupt", "doctor")]
