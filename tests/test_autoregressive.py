@@ -166,7 +166,7 @@ def test_points_and_colours_are_refused():
 
 
 def test_diagonals_are_skewed_and_put_back():
-    images = torch.arange(24.0).view(1, 2, 3, 4)
-    skewed = skew(images)
-    assert skewed.shape == (1, 2, 3, 6) and skewed[0, 0, 1].tolist() == [0, 4, 5, 6, 7, 0]
+    images = torch.arange(24.0).view(1, 3, 4, 2)
+    skewed = skew(images, -1)
+    assert skewed.shape == (1, 3, 6, 2) and skewed[0, 1, :, 0].tolist() == [-1, 8, 10, 12, 14, -1]
     assert torch.equal(unskew(skewed), images)

@@ -24,6 +24,10 @@ NEEDS = {
     ("optimizer", "adam_single"): FAMILY,
     ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
+    ("model", "rbm"): ["dataset=binarized_digits"],
+    ("model", "wavenet"): ["dataset=tones"],
+    ("metrics", "tone_power"): ["dataset=tones"],
+    ("protocol", "tones256"): ["dataset=tones"],
 }
 
 
