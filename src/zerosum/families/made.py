@@ -29,6 +29,7 @@ class MaskedAutoencoder(AutoregressiveNetwork):
     sees. The model is the mixture of the orders with equal weights: log p(x) = logsumexp_k log p_k(x) - log K, exactly.
     """
 
+    hidden: Sequence[nn.Linear]
     degrees: Tensor
 
     def __init__(
@@ -37,7 +38,7 @@ class MaskedAutoencoder(AutoregressiveNetwork):
         super().__init__(sample_shape, levels)
         widths = [self.size] + depth * [width]
         self.dropout = dropout
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))  # type: ignore[assignment]
         self.output = nn.Linear(width, self.size * (levels - 1))
         self.past = nn.Linear(self.size, self.size * (levels - 1), bias=False)
         drawn = [draw_degrees(self.size, widths[1:], shuffled=order > 0) for order in range(orders)]

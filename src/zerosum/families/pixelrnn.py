@@ -84,13 +84,16 @@ class DiagonalLayers(AutoregressiveNetwork):
     is no blind spot. (In the paper both begin with one masked layer: the last pixel of the row above is seen by few.)
     """
 
+    from_left: Sequence[DiagonalLSTM]
+    from_right: Sequence[DiagonalLSTM]
+
     def __init__(self, sample_shape: Sequence[int], levels: int, width: int, depth: int) -> None:
         super().__init__(sample_shape, levels)
         self.width = width
         self.enter_left = nn.Linear(1, width)
         self.enter_right = nn.Linear(1, width)
-        self.from_left = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))
-        self.from_right = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))
+        self.from_left = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))  # type: ignore[assignment]
+        self.from_right = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))  # type: ignore[assignment]
         self.middle = nn.Linear(width, width)
         self.head = nn.Linear(width, levels - 1)
 
