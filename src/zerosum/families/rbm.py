@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zerosum.data.dataset import Batch, Dataset
 from zerosum.data.images import ImageDataset
-from zerosum.drawing.grid import add_heading, grid
+from zerosum.drawing.grid import add_heading
 from zerosum.errors import check_positive
 from zerosum.families.boltzmann import BoltzmannMachine, Draw, Estimate, estimate_log_z
 from zerosum.families.levels import check_binary
@@ -173,7 +173,7 @@ class RBM(OneLoss):
         for step in range(SHOWN_STEPS[-1] + 1):
             shown += [self.to_images(visible)] if step in SHOWN_STEPS else []
             visible = machine.step(visible, draw)
-        picture = grid(torch.stack(shown, 1).flatten(0, 1), columns=len(SHOWN_STEPS))
+        picture = dataset.draw(torch.stack(shown, 1).flatten(0, 1), len(SHOWN_STEPS))
         labels = [f"{step:,}" for step in SHOWN_STEPS]
         heading = add_heading(picture, labels, "block Gibbs steps from a held-out image")
         caption = "Chains of block Gibbs steps, a row each: they mix as far as a row goes on to other digits."
