@@ -1,10 +1,12 @@
 """Fill docs/families.md from finished runs: its tables, and docs/images/families.png and the pictures of codes.
 
-python train.py experiment=families hydra.sweep.dir=outputs/families
-python train.py experiment=families_mnist hydra.sweep.dir=outputs/families_mnist
-python train.py recipe=family_vae model.latent_dim=2 hydra.run.dir=outputs/families_plane
-python benchmarks/adversarial_autoencoder.py data outputs/adversarial > benchmarks/results/adversarial_autoencoder_....md
-python docs/make_families.py benchmarks/results/adversarial_autoencoder_....md
+    python train.py experiment=families hydra.sweep.dir=outputs/families
+    python train.py experiment=families_mnist hydra.sweep.dir=outputs/families_mnist
+    python train.py recipe=family_vae model.latent_dim=2 hydra.run.dir=outputs/families_plane
+    python benchmarks/adversarial_autoencoder.py data outputs/adversarial > benchmarks/results/<name>.md
+    python docs/make_families.py benchmarks/results/<name>.md
+
+The tables are those of the best measurement of each run.
 """
 
 import re
