@@ -36,7 +36,6 @@ COMMON = (
 MODELS = {
     "L2": ("model=autoencoder",),
     "L2 + hinge": ("model=autoencoder_gan", f"model.start={START}"),
-    "L2 + relativistic": ("model=autoencoder_gan", "loss@model.adversarial=relativistic", f"model.start={START}"),
 }
 
 
@@ -55,7 +54,9 @@ def measure(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
     if not path.exists():
         stopped = None
         try:
-            train(compose(*COMMON, *options, f"run.folder={folder}", "run.name=run"))
+            outcome = train(compose(*COMMON, *options, f"run.folder={folder}", "run.name=run"))
+            if outcome.stopped_by is not None:
+                sys.exit("interrupted: start again, finished runs are kept")
         except DivergedError as error:
             stopped = str(error)
         history = [measurement.values for measurement in read_record(folder / "metrics.json").history]
