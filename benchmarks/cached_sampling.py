@@ -25,7 +25,7 @@ from zerosum.families.wavenet import WaveNet
 SGD = partial(torch.optim.SGD, lr=0.1)
 DIGITS, MNIST = (1, 8, 8), (1, 28, 28)
 CASES: dict[str, tuple[Autoregressive, int]] = {
-    "nade, 256 units, 8x8": (NADE(DIGITS, SGD, levels=2), 16),
+    "nade, 256 units, 8x8": (NADE(DIGITS, SGD, levels=2), 64),
     "pixelcnn, width 16, 5 layers, 8x8": (PixelCNN(DIGITS, SGD, levels=2, width=16, depth=5), 16),
     "pixelcnn, width 16, 5 layers, 28x28": (PixelCNN(MNIST, SGD, levels=2, width=16, depth=5), 4),
     "pixelrnn, width 24, 1 layer, 8x8": (PixelRNN(DIGITS, SGD, levels=2, width=24, depth=1), 16),
@@ -62,7 +62,7 @@ def main(rounds: int = 3) -> None:
     for name, (model, count) in CASES.items():
         kept, naive = compare(model, count, rounds)
         ratios = sorted(other / one for one, other in zip(kept, naive, strict=True))
-        times = f"{statistics.median(kept):.2f} | {statistics.median(naive):.2f}"
+        times = f"{statistics.median(kept):.3f} | {statistics.median(naive):.2f}"
         print(f"| {name} | {count} | {times} | {statistics.median(ratios):.1f} | {ratios[0]:.1f} to {ratios[-1]:.1f} |")
         sys.stdout.flush()
 

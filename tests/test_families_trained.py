@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import ROOT
 
+from zerosum.commands.sample import Asked, sample
 from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
@@ -78,6 +79,10 @@ def test_a_run_resumes_bit_for_bit_and_is_sampled(composed, tmp_path, name):
         assert torch.equal(value, other["state_dict"][key]), key
     model = load(tmp_path / "straight")
     samples = model.sample(range(5))
+    if name == "wavenet":
+        sample(tmp_path / "straight", "last", Asked(2, 7), None)
+        written = (tmp_path / "straight" / "generated").glob("*.wav")
+        assert sorted(path.name for path in written) == ["000007.wav", "000008.wav"]
     torch.testing.assert_close(model.sample([3])[0], samples[3], rtol=0, atol=1e-6 if name in GRAY else 0)
     assert samples.abs().max() <= 1 and (name in GRAY or samples.unique().tolist() == [-1, 1])
 
@@ -110,6 +115,7 @@ def test_two_processes_train_as_one(composed, tmp_path):
     [
         (["dataset=ring", "model=pixelcnn"], "this dataset has points"),
         (["dataset=ring", "model=made"], "this dataset has points"),
+        (["dataset=digits", "model=nade"], "this dataset has pixels of 256 levels"),
         (["dataset=digits", "model=wavenet"], "WaveNet models sound, this dataset has images"),
         (["dataset=digits", "model=rbm"], "this dataset has pixels of 256 levels"),
         (["dataset=cifar10", "model=pixelrnn"], "models gray images, this dataset has 3 channels"),

@@ -119,7 +119,7 @@ class RBM(OneLoss):
         """(B,) nats, by the moving average."""
         machine = copy.deepcopy(self.average).cpu().double()
         log_z, _ = self.log_z()
-        return (machine.log_weight(to_units(images).cpu().double()) - log_z).to(self.device)
+        return (machine.log_weight(to_units(images).cpu().double()) - log_z).float().to(self.device)
 
     def log_z(self) -> tuple[float, Estimate | None]:
         """log Z of the moving average, by summation or by AIS, and AIS both ways; logged once for each average."""
