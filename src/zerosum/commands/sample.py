@@ -79,8 +79,8 @@ def sample(
 ) -> str:
     """Write samples into a folder and return a sentence that says where.
 
-    Images become one PNG each, sounds one WAV file, points a CSV; grid.png shows the first 1,024 of either, labels in columns. `ema` is the
-    width of a power-function average to sample from.
+    Images become one PNG each, sounds one WAV file, points a CSV; grid.png shows the first 1,024 of any, labels in
+    columns. `ema` is the width of a power-function average to sample from.
     """
     check_choice("ema", ema)
     import torch
