@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
-from test_families_trained import AS_ONE, BUDGET, EPS, SILENT
+from test_families_trained import AS_ONE, BUDGET, EPS, SILENT, floats
 
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
@@ -20,15 +20,14 @@ def main(folder: str) -> None:
     torch.set_num_threads(1)
     silence_libraries()
     for name, options in AS_ONE.items():
-        overrides = [*options, *BUDGET[1:], *SILENT, EPS, *DDP, f"run.folder={folder}"]
+        overrides = [*options, *BUDGET[1:], *SILENT, *EPS[name], *DDP, f"run.folder={folder}"]
         overrides += [] if name == "wavenet" else [f"dataset.root={folder}/data"]
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             built = build(validate(compose("config", overrides)))
         built.trainer.fit(built.module, datamodule=built.data)
         assert built.trainer.world_size == 2 and built.module.images_seen == 64
-        weights = torch.nn.utils.parameters_to_vector(built.module.parameters()).detach()
         if torch.distributed.get_rank() == 0:
-            torch.save(weights, Path(folder) / f"{name}.pt")
+            torch.save(floats(built.module), Path(folder) / f"{name}.pt")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ FAMILIES = {
     "pixelcnn": (PixelCNN, {"width": 6, "depth": 2, "first_kernel": 5}),
     "pixelrnn": (PixelRNN, {"width": 8, "depth": 2}),
 }
+BINARY = ("made", "made_orders", "nade")
 each_family = pytest.mark.parametrize("name", FAMILIES)
 
 
@@ -47,6 +48,8 @@ def all_images(shape, levels):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_probabilities_of_all_images_sum_to_one(name, shape, levels, dtype):
     """512 images of 3x3 binary pixels, 256 of 2x2 pixels of 4 levels."""
+    if levels > 2 and name in BINARY:
+        return
     network = make(name, shape, levels, 2.0).average.to(dtype)
     probabilities = network.log_prob(all_images(shape, levels).to(dtype)).exp()
     assert float(probabilities.sum()) == pytest.approx(1, abs=1e-5 if dtype == torch.float32 else 1e-12)
@@ -100,7 +103,7 @@ def test_a_plain_masked_convolution_would_have_failed_that_test():
 
 @each_family
 def test_kept_and_naive_sampling_give_the_same_images_bit_for_bit(name):
-    model = make(name, (1, 5, 4), levels=3, spread=1.5)
+    model = make(name, (1, 5, 4), 2 if name in BINARY else 3, spread=1.5)
     kept, naive = model.generate(range(40)), model.generate(range(40), naively=True)
     if name == "made_orders":  # naive is its first order alone
         return
@@ -161,12 +164,15 @@ def test_points_and_colours_are_refused():
     for family in (PixelCNN, PixelRNN):
         with pytest.raises(UserError, match="gray images, this dataset has 3 channels"):
             family((3, 4, 4), torch.optim.SGD, levels=256)
+    for family in (MADE, NADE):
+        with pytest.raises(UserError, match="black or white, this dataset has pixels of 256 levels"):
+            family((1, 4, 4), torch.optim.SGD, levels=256)
     with pytest.raises(UserError, match="odd numbers"):
         PixelCNN((1, 4, 4), torch.optim.SGD, levels=2, kernel=4)
 
 
 def test_diagonals_are_skewed_and_put_back():
-    images = torch.arange(24.0).view(1, 2, 3, 4)
-    skewed = skew(images)
-    assert skewed.shape == (1, 2, 3, 6) and skewed[0, 0, 1].tolist() == [0, 4, 5, 6, 7, 0]
+    images = torch.arange(24.0).view(1, 3, 4, 2)
+    skewed = skew(images, -1)
+    assert skewed.shape == (1, 3, 6, 2) and skewed[0, 1, :, 0].tolist() == [-1, 8, 10, 12, 14, -1]
     assert torch.equal(unskew(skewed), images)

@@ -22,6 +22,7 @@ NEEDS = {
     ("regularizer", "gradient_penalty"): SPECTRAL,
     ("regularizer", "dragan"): SPECTRAL,
     ("optimizer", "adam_single"): FAMILY,
+    ("optimizer", "adam_single_fast"): FAMILY,
     ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
     ("model", "gail"): ["dataset=cart_pole"],
@@ -31,6 +32,10 @@ NEEDS = {
     ("labels", "past"): ["model=recurrent", "dataset=ar2"],
     ("model", "image_to_image"): ["dataset=super_resolution"],
     ("labels", "image"): ["dataset=super_resolution", "model=image_to_image"],
+    ("model", "rbm"): ["dataset=binarized_digits"],
+    ("model", "wavenet"): ["dataset=tones"],
+    ("metrics", "tone_power"): ["dataset=tones"],
+    ("protocol", "tones256"): ["dataset=tones"],
 }
 
 

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.distributions import Normal
 
 from zerosum.data.binarized import BinarizedDigits
 from zerosum.errors import UnmeasurableError, UserError
 from zerosum.evaluation.image_protocol import ImageProtocol
-from zerosum.evaluation.likelihood import Likelihood
+from zerosum.evaluation.likelihood import Likelihood, PointLikelihood
 
 
 class Independent:
@@ -74,3 +75,30 @@ def test_it_is_of_the_test_split_alone():
         Likelihood().measure_model(train, Independent())
     with pytest.raises(UserError, match=r"metrics\.likelihood\.count=0"):
         Likelihood(count=0)
+
+
+class Shifted:
+    """A Gaussian of deviation 1 whose mean is off by 2."""
+
+    likelihood = "exact"
+
+    def log_prob(self, points):
+        return Normal(2.0, 1.0).log_prob(points).sum(1)
+
+
+def test_points_have_the_entropy_and_the_divergence_of_the_equations():
+    """KL(N(0, 1), N(2, 1)) = 2 and the entropy 1/2 log(2 pi e), within four standard errors of 10,000 points."""
+    from zerosum.data.mixtures import Gaussian1D
+
+    protocol = SimpleNamespace(dataset=Gaussian1D(mean=0.0, sigma=1.0), n_fake=10_000, seed=0)
+    values = PointLikelihood().measure_model(protocol, Shifted())
+    assert values["kl"] == pytest.approx(2, abs=0.08)
+    assert values["nll"] == pytest.approx(2 + 0.5 * math.log(2 * math.pi * math.e), abs=0.1)
+
+
+def test_images_and_points_have_metrics_of_their_own():
+    points = SimpleNamespace(dataset=Shifted(), split="test")
+    with pytest.raises(UnmeasurableError, match="take metrics=points_likelihood"):
+        Likelihood().measure_model(points, Independent())
+    with pytest.raises(UnmeasurableError, match="take metrics=likelihood"):
+        PointLikelihood().measure_model(PROTOCOL, Independent())

@@ -53,3 +53,11 @@ def test_other_commits_and_versions_are_noted(tmp_path):
 def test_a_bar_in_a_name_opens_no_column(tmp_path):
     text = compare.main([str(fake_run(tmp_path / "a", name="x | y"))])
     assert r"| x \| y | 1 | best | 4 |" in text
+
+
+def test_likelihoods_of_several_kinds_are_told_apart(tmp_path):
+    fake_run(tmp_path / "0_a", run={"likelihood": "exact"})
+    fake_run(tmp_path / "1_b", "Minimax", run={"likelihood": "bound, by noise"})
+    fake_run(tmp_path / "2_c", "Wasserstein")
+    text = compare.main([str(tmp_path)])
+    assert "Likelihoods: exact (loss=Hinge); bound, by noise (loss=Minimax)." in text

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,8 @@ def sample(
 ) -> str:
     """Write samples into a folder and return a sentence that says where.
 
-    Images become one PNG each, points a CSV; grid.png shows the first 1,024 of either, labels in columns. `ema` is the
-    width of a power-function average to sample from.
+    Images become one PNG each, sounds one WAV file, points a CSV; grid.png shows the first 1,024 of any, labels in
+    columns. `ema` is the width of a power-function average to sample from.
     """
     check_choice("ema", ema)
     import torch
@@ -96,6 +97,8 @@ def sample(
     samples = torch.cat([batch.cpu() for batch in sampling.images(module, seeds, condition)])
     if samples.dim() == 4:
         save_images(samples, seeds, asked.labels, folder)
+    elif sample_rate := getattr(dataset, "sample_rate", None):
+        save_sounds(samples, seeds, sample_rate, folder)
     else:
         rows = "\n".join(",".join(map(str, point)) for point in samples.tolist())
         header = ",".join(f"x{column + 1}" for column in range(samples.shape[1]))
@@ -141,6 +144,15 @@ def save_images(samples: "Tensor", seeds: list[int], labels: list[int] | None, f
     for index, (pixels, seed) in enumerate(zip(to_uint8(samples), seeds, strict=True)):
         label = f"_label{labels[index % len(labels)]}" if labels else ""
         save_png(as_picture(pixels), folder / f"{seed:06d}{label}.png")
+
+
+def save_sounds(samples: "Tensor", seeds: list[int], sample_rate: int, folder: Path) -> None:
+    """One WAV file a sample, named after its seed."""
+    from zerosum.drawing.sound import encode_wav
+
+    for sound, seed in zip(samples, seeds, strict=True):
+        content = encode_wav(sound, sample_rate)
+        save_whole(folder / f"{seed:06d}.wav", partial(Path.write_bytes, data=content))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
 
 from zerosum.data.dataset import Batch
 from zerosum.data.images import ImageDataset, ShuffledImages, Split
 from zerosum.data.torchvision_datasets import MNIST
+from zerosum.drawing.grid import grid
 from zerosum.randomness import generator
 
 TRAINED = 1500
@@ -40,6 +44,10 @@ class BinarizedDigits(ImageDataset):
         order = np.random.RandomState(0).permutation(len(digits.target))
         chosen = order[:TRAINED] if split == "train" else order[TRAINED:]
         return Split(black_or_white(digits.images[chosen, :, :, None] > INK), digits.target[chosen].astype(np.int64))
+
+    def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
+        """A grid of the samples with a black border: the digits touch theirs, and would touch each other."""
+        return grid(pad(samples, (1, 1, 1, 1), value=-1), columns)
 
 
 class BinarizedMNIST(ImageDataset):

@@ -64,7 +64,7 @@ class Tones(KnownDensity):
         """Frequencies, rate, length and noise, for metric cards."""
         (length,) = self.sample_shape
         return {
-            "frequencies": self.frequencies,
+            "frequencies": ", ".join(f"{frequency:g}" for frequency in self.frequencies),
             "sample_rate": self.sample_rate,
             "length": length,
             "noise": self.noise,

@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 
 import torch
 
+from zerosum.data.images import ImageDataset
+from zerosum.data.points import KnownDensity
 from zerosum.distributed import on_rank_zero
 from zerosum.errors import UnmeasurableError, UserError
 from zerosum.evaluation.protocol import Direction, ImageSampling
 from zerosum.pixels import from_uint8
-from zerosum.randomness import reseed
+from zerosum.randomness import generator, reseed
 from zerosum.sampling import ExplicitModel, Model
 
 
@@ -31,10 +33,9 @@ class Likelihood:
 
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
         """{"nll": nats an image, "bits_per_dim": bits}; a bound and an estimate are those of a likelihood."""
-        if not isinstance(model, ExplicitModel):
-            raise UnmeasurableError(
-                f"{type(model).__name__} has no likelihood: choose a model that has one, such as model=vae"
-            )
+        check_explicit(model)
+        if not isinstance(protocol.dataset, ImageDataset):
+            raise UnmeasurableError("likelihood is that of images: for points take metrics=points_likelihood")
         if protocol.split != "test":
             raise UnmeasurableError("likelihood is that of held-out images: set protocol.split=test")
         nats = on_rank_zero(lambda explicit: self.mean_nats(protocol, explicit), model)
@@ -57,3 +58,38 @@ class Likelihood:
 
     def describe(self) -> dict[str, Any]:
         return {"likelihood_images": "all" if self.count is None else self.count, "likelihood_seed": self.seed}
+
+
+class PointLikelihood:
+    """Mean negative log-density of as many fresh points of the data as there are samples, and KL(data, model), in nats.
+
+    The density of the data is known: KL = E log p_data - log p_model, over the same points.
+    """
+
+    better: ClassVar[dict[str, Direction]] = {"nll": "lower", "kl": "lower"}
+    has_floor: ClassVar[bool] = False
+
+    def measure_model(self, protocol: Any, model: Model) -> dict[str, float]:
+        """{"nll": nats a point, "kl": nats}"""
+        check_explicit(model)
+        if not isinstance(protocol.dataset, KnownDensity):
+            raise UnmeasurableError("points_likelihood is that of points: for images take metrics=likelihood")
+        return on_rank_zero(lambda explicit: self.measure_density(protocol, explicit), model)
+
+    @torch.inference_mode()
+    def measure_density(self, protocol: Any, model: Any) -> dict[str, float]:
+        """Both values."""
+        points, _ = protocol.dataset.sample(protocol.n_fake, generator(protocol.seed, "likelihood"))
+        found = model.log_prob(points.to(getattr(model, "device", "cpu"))).double().cpu()
+        return {"nll": -float(found.mean()), "kl": float((protocol.dataset.log_prob(points).double() - found).mean())}
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
+def check_explicit(model: Model) -> None:
+    """UnmeasurableError unless the model tells how likely data are."""
+    if not isinstance(model, ExplicitModel):
+        raise UnmeasurableError(
+            f"{type(model).__name__} has no likelihood: choose a model that has one, such as model=vae"
+        )

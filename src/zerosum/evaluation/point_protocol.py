@@ -1,6 +1,7 @@
 """Metrics of points against a distribution that is known exactly."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from zerosum.data.points import KnownDensity
 from zerosum.distributed import on_rank_zero
 from zerosum.errors import DivergedError, UserError
 from zerosum.evaluation.protocol import (
+    ModelMetric,
     PointMetric,
     better_directions,
     check_metrics,
@@ -25,7 +27,9 @@ from zerosum.sampling import Model, images
 class PointProtocol:
     """Metrics of `n_fake` points, of seeds seed * n_fake and following; the floor is as many points of the data."""
 
-    def __init__(self, name: str, metrics: dict[str, PointMetric], n_fake: int = 10_000, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, metrics: dict[str, PointMetric | ModelMetric], n_fake: int = 10_000, seed: int = 0
+    ) -> None:
         if n_fake < 2:
             raise UserError(f"protocol.n_fake={n_fake}: choose 2 or more samples")
         check_metrics(metrics)
@@ -50,17 +54,20 @@ class PointProtocol:
         seeds = range(self.seed * self.n_fake, (self.seed + 1) * self.n_fake)
         samples = torch.cat([batch.cpu() for batch in images(model, seeds, batch_size=self.n_fake)])
         self.last_samples = samples
-        return on_rank_zero(self.measure_points, samples)
+        if not samples.isfinite().all():
+            raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
+        measures = {name: partial(self.measure_metric, metric, model) for name, metric in self.metrics.items()}
+        return measure_some(measures, self.left_out, samples)
 
     def diagnose(self) -> dict[str, float]:
         """Diversity and modes of the samples that were measured last."""
         return {} if self.last_samples is None else diagnose_points(self.dataset, self.last_samples)
 
-    def measure_points(self, samples: Tensor) -> dict[str, float]:
-        """Values of all metrics of samples (N, *sample_shape)."""
-        if not samples.isfinite().all():
-            raise DivergedError("the generator's samples hold NaN or infinite values: lower the learning rate")
-        return measure_some(self.metrics, self.left_out, self.dataset, samples)
+    def measure_metric(self, metric: PointMetric | ModelMetric, model: Model, samples: Tensor) -> dict[str, float]:
+        """Values of one metric, of the model or of its samples (N, *sample_shape), the same on every rank."""
+        if isinstance(metric, ModelMetric):
+            return metric.measure_model(self, model)  # type: ignore[arg-type]
+        return on_rank_zero(partial(metric, self.dataset), samples)
 
     def score(self, values: Mapping[str, float]) -> tuple[float, ...]:
         """The value of the first metric, by which the best checkpoint is chosen."""
@@ -68,7 +75,7 @@ class PointProtocol:
 
     def floor(self) -> dict[str, float] | None:
         """Values of as many points of the data."""
-        metrics = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
+        metrics: dict[str, Any] = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
         points, _ = self.dataset.sample(self.n_fake, torch.Generator().manual_seed(self.seed))
         return measure_each(metrics, self.left_out, self.dataset, points) or None
 

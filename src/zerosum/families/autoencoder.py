@@ -7,11 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from zerosum.data.dataset import Dataset
 from zerosum.distributed import mean_over_processes
 from zerosum.errors import check_positive
 from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
+from zerosum.families.pictures import draw_codes
 from zerosum.models.autoencoder import Decoder, Encoder
 from zerosum.sampling import latents
+from zerosum.training.module import Illustration
 from zerosum.training.settings import TrainingSettings
 
 MOMENTUM = 0.99
@@ -87,3 +90,7 @@ class Autoencoder(OneLoss):
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
         """(len(seeds), C, H, W): decoded random codes."""
         return self.decode(latents(seeds, self.latent_dim))
+
+    def illustrate(self, dataset: Dataset) -> dict[str, Illustration]:
+        """Reconstructions beside decoded random codes, and the plane of codes of two numbers."""
+        return draw_codes(self, dataset)

@@ -1,7 +1,7 @@
 """An autoencoder whose decoder also plays a game: the adversarial loss of tokenizers and latent diffusion."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,8 @@ class AutoencoderGAN(Autoencoder):
             return fake, {"model": error, "error": error}
         real = self.discriminator(images).logits.float() if self.adversarial.paired else None
         adversarial = self.adversarial.generator(self.discriminator(fake).logits.float(), real)
-        balance = adaptive_weight(error, adversarial, self.network.decoder.output.weight)  # type: ignore[union-attr]
+        last: Any = self.network.decoder
+        balance = adaptive_weight(error, adversarial, last.output.weight)
         loss = error + self.weight * balance * adversarial
         return fake, {"model": loss, "error": error, "adversarial": adversarial, "adaptive_weight": balance}
 

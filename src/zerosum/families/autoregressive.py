@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, pad
 
 from zerosum.data.dataset import Dataset
 from zerosum.data.images import ImageDataset
-from zerosum.drawing.grid import add_heading, grid
+from zerosum.drawing.grid import add_heading
 from zerosum.errors import UserError
 from zerosum.families.levels import check_images, from_levels, to_levels
 from zerosum.families.one_loss import Noise, OneLoss
@@ -146,7 +146,7 @@ class Autoregressive(OneLoss):
         upper = images.clone()
         upper[:, :, rows:] = 0  # gray
         drawn = [self.complete(images, rows, range(first, first + count)) for first in range(0, DRAWN * count, count)]
-        picture = grid(torch.stack([images, upper, *drawn], 1).flatten(0, 1), columns=2 + DRAWN)
+        picture = dataset.draw(torch.stack([images, upper, *drawn], 1).flatten(0, 1), 2 + DRAWN)
         labels = ["held out", "given", *(f"drawn {index + 1}" for index in range(DRAWN))]
         caption = "Held-out images, their upper half, and images drawn given it."
         return {"completions": Illustration(add_heading(picture, labels), caption)}

@@ -13,10 +13,9 @@ from zerosum.families.autoregressive import (
     Autoregressive,
     AutoregressiveNetwork,
     Choice,
-    levels_of_images,
     log_prob_of_levels,
 )
-from zerosum.families.levels import to_levels
+from zerosum.families.levels import check_binary, to_levels
 from zerosum.families.one_loss import MakeOptimizer, Noise
 from zerosum.randomness import generator
 from zerosum.training.settings import TrainingSettings
@@ -29,17 +28,16 @@ class MaskedAutoencoder(AutoregressiveNetwork):
     sees. The model is the mixture of the orders with equal weights: log p(x) = logsumexp_k log p_k(x) - log K, exactly.
     """
 
+    hidden: Sequence[nn.Linear]
     degrees: Tensor
 
-    def __init__(
-        self, sample_shape: Sequence[int], levels: int, width: int, depth: int, orders: int, dropout: float
-    ) -> None:
-        super().__init__(sample_shape, levels)
+    def __init__(self, sample_shape: Sequence[int], width: int, depth: int, orders: int, dropout: float) -> None:
+        super().__init__(sample_shape, levels=2)
         widths = [self.size] + depth * [width]
         self.dropout = dropout
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
-        self.output = nn.Linear(width, self.size * (levels - 1))
-        self.past = nn.Linear(self.size, self.size * (levels - 1), bias=False)
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))  # type: ignore[assignment]
+        self.output = nn.Linear(width, self.size)
+        self.past = nn.Linear(self.size, self.size, bias=False)
         drawn = [draw_degrees(self.size, widths[1:], shuffled=order > 0) for order in range(orders)]
         self.register_buffer("degrees", torch.stack(drawn))  # (orders, D + depth * width)
 
@@ -49,15 +47,14 @@ class MaskedAutoencoder(AutoregressiveNetwork):
         return len(self.degrees)
 
     def forward(self, images: Tensor, order: int = 0) -> Tensor:
-        """(B, *sample_shape) to logits (B, levels - 1, *sample_shape) that follow one of the orders."""
+        """(B, *sample_shape) to logits of white (B, 1, *sample_shape) that follow one of the orders."""
         seen, *degrees = self.degrees[order].split([self.size, *(layer.out_features for layer in self.hidden)])
-        last = seen.repeat(self.levels - 1)[:, None]
         values = hidden = images.flatten(1)
         for layer, (before, after) in zip(self.hidden, pairwise([seen, *degrees]), strict=True):
             hidden = relu(linear(hidden, layer.weight * (after[:, None] >= before), layer.bias))
             hidden = dropout(hidden, self.dropout, self.training)
-        logits = linear(hidden, self.output.weight * (last > degrees[-1]), self.output.bias)
-        return (logits + linear(values, self.past.weight * (last > seen))).view(-1, self.levels - 1, *self.sample_shape)
+        logits = linear(hidden, self.output.weight * (seen[:, None] > degrees[-1]), self.output.bias)
+        return (logits + linear(values, self.past.weight * (seen[:, None] > seen))).view(-1, 1, *self.sample_shape)
 
     @property
     def is_raster(self) -> bool:
@@ -129,8 +126,8 @@ class MADE(Autoregressive):
         dropout: float = 0.0,
     ) -> None:
         check_positive("model", width=width, depth=depth, orders=orders)
-        levels = levels_of_images("MADE", sample_shape, levels)
-        network = MaskedAutoencoder(sample_shape, levels, width, depth, orders, dropout)
+        check_binary("MADE", levels)
+        network = MaskedAutoencoder(sample_shape, width, depth, orders, dropout)
         super().__init__(network, optimizer, training, seed)
 
     def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:

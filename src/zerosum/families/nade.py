@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import check_positive
-from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice, levels_of_images
+from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice
+from zerosum.families.levels import check_binary
 from zerosum.families.one_loss import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
@@ -17,26 +18,26 @@ class GrowingSum(AutoregressiveNetwork):
     So an image costs O(D width), whether it is scored or drawn. Training keeps (B, D, width) numbers.
     """
 
-    def __init__(self, sample_shape: Sequence[int], levels: int, width: int) -> None:
-        super().__init__(sample_shape, levels)
+    def __init__(self, sample_shape: Sequence[int], width: int) -> None:
+        super().__init__(sample_shape, levels=2)
         self.terms = nn.Parameter(torch.randn(self.size, width) / self.size**0.5)  # W
         self.start = nn.Parameter(torch.zeros(width))  # c
-        self.rows = nn.Parameter(torch.randn(self.size, levels - 1, width) / width**0.5)  # V
-        self.bias = nn.Parameter(torch.zeros(self.size, levels - 1))  # b
+        self.rows = nn.Parameter(torch.randn(self.size, width) / width**0.5)  # V
+        self.bias = nn.Parameter(torch.zeros(self.size))  # b
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, *sample_shape) to logits (B, levels - 1, *sample_shape)."""
+        """(B, *sample_shape) to logits of white (B, 1, *sample_shape)."""
         terms = images.flatten(1)[:, :-1, None] * self.terms[:-1]
         sums = torch.cat([self.start.expand(len(images), 1, -1), terms], 1).cumsum(1)  # (B, D, width)
-        logits = torch.einsum("bdw,dkw->bkd", sums.sigmoid(), self.rows) + self.bias.T
-        return logits.view(-1, self.levels - 1, *self.sample_shape)
+        logits = (sums.sigmoid() * self.rows).sum(2) + self.bias
+        return logits.view(-1, 1, *self.sample_shape)
 
     def generate(self, choose: Choice) -> Tensor:
         """(B, *sample_shape), with the sum kept."""
         values = torch.empty_like(choose.uniforms)
         total = self.start.expand(len(values), -1)
         for place in range(self.size):
-            values[:, place] = choose(place, total.sigmoid() @ self.rows[place].T + self.bias[place])
+            values[:, place] = choose(place, (total.sigmoid() @ self.rows[place] + self.bias[place])[:, None])
             total = total + values[:, place, None] * self.terms[place]
         return values.view(-1, *self.sample_shape)
 
@@ -54,5 +55,5 @@ class NADE(Autoregressive):
         width: int = 256,
     ) -> None:
         check_positive("model", width=width)
-        network = GrowingSum(sample_shape, levels_of_images("NADE", sample_shape, levels), width)
-        super().__init__(network, optimizer, training, seed)
+        check_binary("NADE", levels)
+        super().__init__(GrowingSum(sample_shape, width), optimizer, training, seed)

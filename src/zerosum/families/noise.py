@@ -11,14 +11,14 @@ from zerosum.training.module import GenerativeModule
 
 
 class Noise(NamedTuple):
-    """Random numbers of one micro-batch: rows `first` to `first + count` of those of the global batch, `total` rows.
+    """Random numbers of one micro-batch: rows `first` to `first + size` of those of the global batch, `total` rows.
 
     So neither the number of processes nor `training.accumulate` changes what an image is given.
     """
 
     purpose: tuple[int | str, ...]
     first: int
-    count: int
+    size: int
     total: int
     device: torch.device
 
@@ -32,7 +32,7 @@ class Noise(NamedTuple):
 
     def rows(self, whole: Tensor) -> Tensor:
         """This micro-batch's rows of a tensor with a row for each image of the global batch."""
-        return whole[self.first : self.first + self.count].to(self.device, non_blocking=True)
+        return whole[self.first : self.first + self.size].to(self.device, non_blocking=True)
 
 
 def noise_of(module: GenerativeModule, part: int, parts: int, count: int) -> Noise:

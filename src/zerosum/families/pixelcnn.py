@@ -20,9 +20,9 @@ class GatedLayer(nn.Module):
 
     def __init__(self, width: int, kernel: int, dropout: float) -> None:
         super().__init__()
-        self.half = kernel // 2
-        self.vertical = nn.Conv2d(width, 2 * width, (self.half + 1, kernel))
-        self.horizontal = nn.Conv2d(width, 2 * width, (1, self.half + 1))
+        self.reach = kernel // 2
+        self.vertical = nn.Conv2d(width, 2 * width, (self.reach + 1, kernel))
+        self.horizontal = nn.Conv2d(width, 2 * width, (1, self.reach + 1))
         self.link = nn.Conv2d(2 * width, 2 * width, 1)
         self.drop = nn.Dropout2d(dropout)
         self.output = nn.Conv2d(width, width, 1)
@@ -30,12 +30,12 @@ class GatedLayer(nn.Module):
 
     def forward(self, above: Tensor, left: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Both stacks (B, width, H, W) to both, and what the output adds up."""
-        gates = self.vertical(pad(above, (self.half, self.half, self.half, 0)))
-        left, skip = self.move_right(left, pad(left, (self.half, 0, 0, 0)), self.link(gates))
+        gates = self.vertical(pad(above, (self.reach, self.reach, self.reach, 0)))
+        left, skip = self.move_right(left, pad(left, (self.reach, 0, 0, 0)), self.link(gates))
         return gate(gates), left, skip
 
     def move_right(self, left: Tensor, window: Tensor, linked: Tensor) -> tuple[Tensor, Tensor]:
-        """The horizontal stack, with a residual connection, and its skip; `window` is padded by `half` on its left."""
+        """The horizontal stack, with a residual connection, and its skip; `window` is padded by `reach` on its left."""
         gated = self.drop(gate(self.horizontal(window) + linked))
         return left + self.output(gated), self.skip(gated)
 
@@ -45,6 +45,8 @@ class GatedStacks(AutoregressiveNetwork):
 
     With `depth` layers, the rows above are seen first_kernel // 2 + (depth - 1) (kernel // 2) pixels to each side.
     """
+
+    layers: Sequence[GatedLayer]
 
     def __init__(
         self,
@@ -60,9 +62,8 @@ class GatedStacks(AutoregressiveNetwork):
         self.width = width
         self.above = nn.Conv2d(1, width, 1)
         self.left = nn.Conv2d(1, width, 1)
-        self.layers = nn.ModuleList(
-            GatedLayer(width, kernel if layer else first_kernel, dropout) for layer in range(depth)
-        )
+        kernels = [first_kernel, *[kernel] * (depth - 1)]
+        self.layers = nn.ModuleList(GatedLayer(width, size, dropout) for size in kernels)  # type: ignore[assignment]
         self.middle = nn.Conv2d(width, width, 1)
         self.head = nn.Conv2d(width, levels - 1, 1)
 
@@ -85,12 +86,12 @@ class GatedStacks(AutoregressiveNetwork):
         count, (_, height, width) = len(choose.uniforms), self.sample_shape
         images = choose.uniforms.new_zeros(count, 1, height, width)
         kept = [
-            images.new_zeros(count, self.width, height + layer.half, width + 2 * layer.half) for layer in self.layers
+            images.new_zeros(count, self.width, height + layer.reach, width + 2 * layer.reach) for layer in self.layers
         ]
         for row in range(height):
             last = images[:, :, row - 1 : row] if row else images[:, :, :1]  # zeros above the first row
             linked = self.move_down(self.above(last), kept, row)
-            lines = [images.new_zeros(count, self.width, 1, width + layer.half) for layer in self.layers]
+            lines = [images.new_zeros(count, self.width, 1, width + layer.reach) for layer in self.layers]
             for column in range(width):
                 pixel = images[:, :, row, column - 1] if column else images.new_zeros(count, 1)
                 skips = self.move_right(self.left(pixel[:, :, None, None]), lines, linked, column)
@@ -101,8 +102,8 @@ class GatedStacks(AutoregressiveNetwork):
         """Add a row (B, width, 1, W) to the vertical stack, and return what each layer links to the horizontal one."""
         linked = []
         for layer, rows in zip(self.layers, kept, strict=True):
-            rows[:, :, row + layer.half, layer.half : rows.shape[3] - layer.half] = above[:, :, 0]
-            gates = layer.vertical(rows[:, :, row : row + layer.half + 1])
+            rows[:, :, row + layer.reach, layer.reach : rows.shape[3] - layer.reach] = above[:, :, 0]
+            gates = layer.vertical(rows[:, :, row : row + layer.reach + 1])
             above = gate(gates)
             linked.append(layer.link(gates))
         return linked
@@ -111,8 +112,8 @@ class GatedStacks(AutoregressiveNetwork):
         """Add a pixel (B, width, 1, 1) to the horizontal stack, and return the sum of the skips there."""
         skips = torch.zeros_like(left)
         for layer, line, links in zip(self.layers, lines, linked, strict=True):
-            line[:, :, :, column + layer.half] = left[:, :, :, 0]
-            window = line[:, :, :, column : column + layer.half + 1]
+            line[:, :, :, column + layer.reach] = left[:, :, :, 0]
+            window = line[:, :, :, column : column + layer.reach + 1]
             left, skip = layer.move_right(left, window, links[:, :, :, column : column + 1])
             skips = skips + skip
         return skips
@@ -134,8 +135,8 @@ class PixelCNN(Autoregressive):
         training: TrainingSettings | None = None,
         seed: int = 0,
         levels: int | None = None,
-        width: int = 32,
-        depth: int = 6,
+        width: int = 16,
+        depth: int = 5,
         kernel: int = 3,
         first_kernel: int = 7,
         dropout: float = 0.0,

@@ -12,9 +12,12 @@ from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwor
 from zerosum.families.one_loss import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
+SHUT = -1e4
+"""The input of gates outside of the image, where they let nothing through and the state stays 0"""
+
 
 class State(NamedTuple):
-    """Of the cells of a diagonal or of one cell, (B, width, cells) each."""
+    """Of one cell or of several, (B, ..., width) each."""
 
     hidden: Tensor
     memory: Tensor
@@ -29,48 +32,48 @@ class DiagonalLSTM(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.input = nn.Conv2d(width, 4 * width, 1)
-        self.left = nn.Conv1d(width, 4 * width, 1, bias=False)
-        self.above = nn.Conv1d(width, 4 * width, 1, bias=False)
-        self.output = nn.Conv2d(width, width, 1)
+        self.width = width
+        self.input = nn.Linear(width, 4 * width)
+        self.recurrent = nn.Linear(width, 8 * width, bias=False)
+        self.output = nn.Linear(width, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, width, H, W) to the same shape."""
-        batch, width, height, _ = features.shape
-        inputs = skew(self.input(features))
-        inside = skew(torch.ones_like(features[:1, :1]))[:, 0]  # (1, H, diagonals)
-        state = State(*features.new_zeros(2, batch, width, height))
+        """(B, H, W, width) to the same shape."""
+        batch, height, _, width = features.shape
+        state = State(*features.new_zeros(2, batch, height, width))
         hidden = []
-        for diagonal in range(inputs.shape[3]):
-            above = pad(state.hidden[:, :, :-1], (1, 0))
-            state = self.step(inputs[:, :, :, diagonal], state, above)
-            state = State(*(part * inside[:, None, :, diagonal] for part in state))  # outside of the image it is 0
+        for inputs in skew(self.input(features), SHUT).unbind(2):
+            left, above = self.recurrent(state.hidden).chunk(2, 2)
+            state = self.step(inputs + left + pad(above[:, :-1], (0, 0, 1, 0)), state.memory)
             hidden.append(state.hidden)
-        return features + self.output(unskew(torch.stack(hidden, 3)))
+        return features + self.output(unskew(torch.stack(hidden, 2)))
 
-    def step(self, inputs: Tensor, left: State, above: Tensor) -> State:
-        """The state of cells of one diagonal, of inputs (B, 4 width, cells) (equation 3)."""
-        gates = inputs + self.left(left.hidden) + self.above(above)
-        out, forget, enter, content = gates.chunk(4, 1)
-        memory = forget.sigmoid() * left.memory + enter.sigmoid() * content.tanh()
-        return State(out.sigmoid() * memory.tanh(), memory)
+    def step(self, gates: Tensor, memory: Tensor) -> State:
+        """The state of cells, of their gates (B, ..., 4 width) and the memory on their left (equation 3)."""
+        out, forget, enter = gates[..., : 3 * self.width].sigmoid().chunk(3, -1)
+        memory = forget * memory + enter * gates[..., 3 * self.width :].tanh()
+        return State(out * memory.tanh(), memory)
 
     def move_right(self, feature: Tensor, left: State, above: Tensor) -> tuple[Tensor, State]:
-        """One cell: a feature (B, width, 1), the state on its left, the hidden state above it; to output and state."""
-        state = self.step(self.input(feature[:, :, None])[:, :, 0], left, above)
-        return feature + self.output(state.hidden[:, :, None])[:, :, 0], state
+        """One cell: a feature (B, width), the state on its left, the hidden state above it; to output and state."""
+        of_left, of_above = self.recurrent.weight.chunk(2)
+        gates = self.input(feature) + left.hidden @ of_left.T + above @ of_above.T
+        state = self.step(gates, left.memory)
+        return feature + self.output(state.hidden), state
 
 
-def skew(features: Tensor) -> Tensor:
-    """Row r of (B, C, H, W) moved right by r: (B, C, H, W + H - 1), whose columns are diagonals."""
-    height, width = features.shape[2:]
-    return pad(features, (0, height)).flatten(2)[:, :, : height * (width + height - 1)].unflatten(2, (height, -1))
+def skew(features: Tensor, value: float = 0.0) -> Tensor:
+    """Row r of (B, H, W, C) moved right by r: (B, H, W + H - 1, C), whose columns are diagonals, and `value` beside."""
+    height, width = features.shape[1:3]
+    wide = pad(features, (0, 0, 0, height), value=value).flatten(1, 2)
+    return wide[:, : height * (width + height - 1)].unflatten(1, (height, -1))
 
 
 def unskew(skewed: Tensor) -> Tensor:
-    """The inverse of `skew`: (B, C, H, W)."""
-    height, diagonals = skewed.shape[2:]
-    return pad(skewed.flatten(2), (0, height)).unflatten(2, (height, -1))[:, :, :, : diagonals - height + 1]
+    """The inverse of `skew`: (B, H, W, C)."""
+    height, diagonals = skewed.shape[1:3]
+    wide = pad(skewed.flatten(1, 2), (0, 0, 0, height)).unflatten(1, (height, -1))
+    return wide[:, :, : diagonals - height + 1]
 
 
 class DiagonalLayers(AutoregressiveNetwork):
@@ -81,64 +84,67 @@ class DiagonalLayers(AutoregressiveNetwork):
     is no blind spot. (In the paper both begin with one masked layer: the last pixel of the row above is seen by few.)
     """
 
+    from_left: Sequence[DiagonalLSTM]
+    from_right: Sequence[DiagonalLSTM]
+
     def __init__(self, sample_shape: Sequence[int], levels: int, width: int, depth: int) -> None:
         super().__init__(sample_shape, levels)
         self.width = width
-        self.enter_left = nn.Conv2d(1, width, 1)
-        self.enter_right = nn.Conv2d(1, width, 1)
-        self.from_left = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))
-        self.from_right = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))
-        self.middle = nn.Conv2d(width, width, 1)
-        self.head = nn.Conv2d(width, levels - 1, 1)
+        self.enter_left = nn.Linear(1, width)
+        self.enter_right = nn.Linear(1, width)
+        self.from_left = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))  # type: ignore[assignment]
+        self.from_right = nn.ModuleList(DiagonalLSTM(width) for _ in range(depth))  # type: ignore[assignment]
+        self.middle = nn.Linear(width, width)
+        self.head = nn.Linear(width, levels - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) to logits (B, levels - 1, 1, H, W)."""
-        left = self.enter_left(pad(images[:, :, :, :-1], (1, 0)))
-        right = self.enter_right(images).flip(3)
+        pixels = images[:, 0, :, :, None]
+        left = self.enter_left(pad(pixels[:, :, :-1], (0, 0, 1, 0)))
+        right = self.enter_right(pixels).flip(2)
         for from_left, from_right in zip(self.from_left, self.from_right, strict=True):
             right = from_right(right)
-            left = from_left(left + pad(right.flip(3)[:, :, :-1], (0, 0, 1, 0)))
-        return self.logits(left).unsqueeze(2)
+            left = from_left(left + pad(right.flip(2)[:, :-1], (0, 0, 0, 0, 1, 0)))
+        return self.logits(left).permute(0, 3, 1, 2).unsqueeze(2)
 
     def logits(self, features: Tensor) -> Tensor:
-        """(B, width, H, W) to (B, levels - 1, H, W)."""
+        """(B, ..., width) to (B, ..., levels - 1)."""
         return self.head(relu(self.middle(relu(features))))
 
     def generate(self, choose: Choice) -> Tensor:
         """(B, 1, H, W), with the states of the row above and of the pixel on the left kept."""
         count, (_, height, width) = len(choose.uniforms), self.sample_shape
         images = choose.uniforms.new_zeros(count, 1, height, width)
-        nothing = images.new_zeros(count, self.width, width)
-        above, above_right = [nothing] * len(self.from_left), [nothing] * len(self.from_right)
-        from_above = [nothing] * len(self.from_left)  # outputs of the stream from the right, of the row above
+        nothing = images.new_zeros(count, self.width)
+        empty = [[nothing] * width for _ in self.from_left]  # (layer, column)
+        above, above_right, from_above = empty, empty, empty
         for row in range(height):
-            states = [State(nothing[:, :, :1], nothing[:, :, :1]) for _ in self.from_left]
-            lines = []
+            states = [State(nothing, nothing) for _ in self.from_left]
+            line = []
             for column in range(width):
-                pixel = images[:, :, row, column - 1 : column] if column else images.new_zeros(count, 1, 1)
-                feature = self.enter_left(pixel[:, :, None])[:, :, 0]
+                pixel = images[:, :, row, column - 1] if column else images.new_zeros(count, 1)
+                feature = self.enter_left(pixel)
                 for index, layer in enumerate(self.from_left):
-                    here = slice(column, column + 1)
-                    feature = feature + from_above[index][:, :, here]
-                    feature, states[index] = layer.move_right(feature, states[index], above[index][:, :, here])
-                lines.append([state.hidden for state in states])
-                images[:, 0, row, column] = choose(row * width + column, self.logits(feature[:, :, None])[:, :, 0, 0])
-            above = [torch.cat(cells, 2) for cells in zip(*lines, strict=True)]
-            from_above, above_right = self.end_row(images[:, :, row : row + 1], above_right)
+                    feature = feature + from_above[index][column]
+                    feature, states[index] = layer.move_right(feature, states[index], above[index][column])
+                line.append([state.hidden for state in states])
+                images[:, 0, row, column] = choose(row * width + column, self.logits(feature))
+            above = [list(cells) for cells in zip(*line, strict=True)]
+            from_above, above_right = self.end_row(images[:, 0, row, :, None], above_right)
         return images
 
-    def end_row(self, pixels: Tensor, above: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """The stream from the right for a row (B, 1, 1, W): outputs from left to right, hidden states of each layer."""
-        line = self.enter_right(pixels)[:, :, 0].flip(2)
+    def end_row(self, pixels: Tensor, above: list[list[Tensor]]) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+        """The stream from the right for a row (B, W, 1): outputs and hidden states by layer and column."""
+        line = list(self.enter_right(pixels).unbind(1))
         outputs, hidden = [], []
         for layer, before in zip(self.from_right, above, strict=True):
-            state = State(torch.zeros_like(line[:, :, :1]), torch.zeros_like(line[:, :, :1]))
+            state = State(torch.zeros_like(line[0]), torch.zeros_like(line[0]))
             cells = []
-            for feature, over in zip(line.split(1, 2), before.split(1, 2), strict=True):
+            for feature, over in zip(reversed(line), reversed(before), strict=True):
                 output, state = layer.move_right(feature, state, over)
                 cells.append((output, state.hidden))
-            line, states = (torch.cat(parts, 2) for parts in zip(*cells, strict=True))
-            outputs.append(line.flip(2))
+            line, states = (list(parts) for parts in zip(*reversed(cells), strict=True))
+            outputs.append(line)
             hidden.append(states)
         return outputs, hidden
 
@@ -153,8 +159,8 @@ class PixelRNN(Autoregressive):
         training: TrainingSettings | None = None,
         seed: int = 0,
         levels: int | None = None,
-        width: int = 32,
-        depth: int = 2,
+        width: int = 24,
+        depth: int = 1,
     ) -> None:
         check_positive("model", width=width, depth=depth)
         levels = levels_of_images("PixelRNN", sample_shape, levels)

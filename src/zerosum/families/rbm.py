@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zerosum.data.dataset import Batch, Dataset
 from zerosum.data.images import ImageDataset
-from zerosum.drawing.grid import add_heading, grid
+from zerosum.drawing.grid import add_heading
 from zerosum.errors import check_positive
 from zerosum.families.boltzmann import BoltzmannMachine, Draw, Estimate, estimate_log_z
 from zerosum.families.levels import check_binary
@@ -47,8 +47,8 @@ class RBM(OneLoss):
         seed: int = 0,
         levels: int | None = None,
         hidden: int = 128,
-        gibbs_steps: int = 1,
-        chains: int | None = 128,
+        gibbs_steps: int = 5,
+        chains: int | None = None,
         sampling_steps: int = 200,
         ais_chains: int = 100,
         ais_temperatures: int = 1000,
@@ -119,7 +119,7 @@ class RBM(OneLoss):
         """(B,) nats, by the moving average."""
         machine = copy.deepcopy(self.average).cpu().double()
         log_z, _ = self.log_z()
-        return (machine.log_weight(to_units(images).cpu().double()) - log_z).to(self.device)
+        return (machine.log_weight(to_units(images).cpu().double()) - log_z).float().to(self.device)
 
     def log_z(self) -> tuple[float, Estimate | None]:
         """log Z of the moving average, by summation or by AIS, and AIS both ways; logged once for each average."""
@@ -173,7 +173,7 @@ class RBM(OneLoss):
         for step in range(SHOWN_STEPS[-1] + 1):
             shown += [self.to_images(visible)] if step in SHOWN_STEPS else []
             visible = machine.step(visible, draw)
-        picture = grid(torch.stack(shown, 1).flatten(0, 1), columns=len(SHOWN_STEPS))
+        picture = dataset.draw(torch.stack(shown, 1).flatten(0, 1), len(SHOWN_STEPS))
         labels = [f"{step:,}" for step in SHOWN_STEPS]
         heading = add_heading(picture, labels, "block Gibbs steps from a held-out image")
         caption = "Chains of block Gibbs steps, a row each: they mix as far as a row goes on to other digits."

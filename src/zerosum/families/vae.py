@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, softplus
 
+from zerosum.data.dataset import Dataset
 from zerosum.errors import UserError, check_positive
 from zerosum.families.levels import check_images, from_levels, to_levels
 from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
+from zerosum.families.pictures import draw_codes
 from zerosum.sampling import latents
+from zerosum.training.module import Illustration
 from zerosum.training.settings import TrainingSettings
 
 LOG_2_PI = math.log(2 * math.pi)
@@ -228,3 +231,7 @@ class VAE(OneLoss):
     def reconstruct(self, images: Tensor) -> Tensor:
         """(B, C, H, W): the mean of p(x | z) at the mean of q(z | x)."""
         return self.decode(self.ema.network.encode(images.to(self.device)).mean)  # type: ignore[operator]
+
+    def illustrate(self, dataset: Dataset) -> dict[str, Illustration]:
+        """Reconstructions beside decoded random codes, and the plane of codes of two numbers."""
+        return draw_codes(self, dataset)

@@ -63,17 +63,20 @@ class DilatedStacks(AutoregressiveNetwork):
     Values are mu-law compressed, in [-1, 1].
     """
 
+    layers: Sequence[DilatedLayer]
+
     def __init__(self, sample_shape: Sequence[int], width: int, depth: int, stacks: int) -> None:
         super().__init__(sample_shape, LEVELS)
         self.enter = nn.Embedding(LEVELS, width)
-        self.layers = nn.ModuleList(DilatedLayer(width, 2**index) for _ in range(stacks) for index in range(depth))
+        dilations = [2**index for index in range(depth)] * stacks
+        self.layers = nn.ModuleList(DilatedLayer(width, each) for each in dilations)  # type: ignore[assignment]
         self.middle = nn.Conv1d(width, width, 1)
         self.head = nn.Conv1d(width, LEVELS - 1, 1)
 
     @property
     def receptive_field(self) -> int:
         """How many values before a value it depends on: 1 + the sum of the dilations."""
-        return 1 + sum(layer.dilation for layer in self.layers)  # type: ignore[misc]
+        return 1 + sum(layer.dilation for layer in self.layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, T) to logits (B, levels - 1, T)."""
@@ -96,7 +99,7 @@ class DilatedStacks(AutoregressiveNetwork):
         """
         values = torch.zeros_like(choose.uniforms)
         feature = values.new_zeros(len(values), self.enter.embedding_dim, 1)
-        rings = [feature.expand(-1, -1, layer.dilation).clone() for layer in self.layers]  # type: ignore[arg-type]
+        rings = [feature.expand(-1, -1, layer.dilation).clone() for layer in self.layers]
         for place in range(values.shape[1]):
             skips = torch.zeros_like(feature)
             for layer, ring in zip(self.layers, rings, strict=True):

@@ -10,7 +10,14 @@ from zerosum.files import save_whole
 from zerosum.report.curves import make_curves
 from zerosum.report.grouping import group_by_setting
 from zerosum.report.measured_runs import MeasuredRun, better_directions, is_run, read_runs, shared_protocol
-from zerosum.report.table import collect_notes, finite_values, format_protocol, format_table, value_names
+from zerosum.report.table import (
+    collect_notes,
+    finite_values,
+    format_protocol,
+    format_table,
+    note_likelihoods,
+    value_names,
+)
 
 MEANING = (
     "Mean (lowest to highest) over seeds; `best` is the step that best.ckpt was chosen at; ↓ lower is better, ↑ higher."
@@ -51,7 +58,8 @@ def write_comparison(
     chart = output.with_suffix(".png")
     image = f"![{value} over training]({chart.name})"
     meaning = f"{MEANING} Measured by: {format_protocol(protocol)}."
-    paragraphs: list[str | list[str]] = [meaning, format_table(settings), *common, *collect_notes(runs, failed), image]
+    notes = [*common, *note_likelihoods(settings), *collect_notes(runs, failed)]
+    paragraphs: list[str | list[str]] = [meaning, format_table(settings), *notes, image]
     text = to_markdown(title, paragraphs)
     explanation = " ".join([*common, f"Measured by: {format_protocol(readable)}."])
     way = better_directions(runs).get(value)

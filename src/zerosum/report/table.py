@@ -83,6 +83,17 @@ def collect_notes(runs: list[MeasuredRun], failed: list[Path]) -> list[str]:
     return [*notes, *note_unfinished(runs), *note_unmeasured(runs), *note_code_differences(runs)]
 
 
+def note_likelihoods(settings: list[Setting]) -> list[str]:
+    """Which likelihoods are exact, bounds or estimates, as the cards say."""
+    names: dict[str, list[str]] = {}
+    for setting in settings:
+        for kind in dict.fromkeys(run.record.last.card.run.get("likelihood") for run in setting.runs):
+            names.setdefault(str(kind), []).append(setting.name)
+    names.pop("None", None)
+    found = "; ".join(f"{kind} ({', '.join(users)})" for kind, users in names.items())
+    return [f"Likelihoods: {found}."] if found else []
+
+
 def note_unfinished(runs: list[MeasuredRun]) -> list[str]:
     """Runs that stopped before their budget."""
     stopped = [

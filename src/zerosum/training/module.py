@@ -60,6 +60,8 @@ class GenerativeModule(LightningModule):
     last_step: StepResult
     seconds_trained: float
     """Time of this process in steps and their data, without callbacks"""
+    processor_seconds: float
+    """The processor's time for the same: other programs do not lengthen it"""
     stopwatch: Stopwatch
     """Adds up the time of the parts of a step"""
 
@@ -74,8 +76,9 @@ class GenerativeModule(LightningModule):
         self.seed = seed
         self.images_seen = 0
         self.seconds_trained = 0.0
+        self.processor_seconds = 0.0
         self.stopwatch = Stopwatch()
-        self._resumed_at = 0.0
+        self._resumed_at = (0.0, 0.0)
 
     @property
     def batch_multiple(self) -> int:
@@ -135,15 +138,16 @@ class GenerativeModule(LightningModule):
         self.images_seen += images
         self.ema.update(network, images, self.images_seen)
         self.last_step = StepResult(losses, metrics, samples, images)
-        self.seconds_trained += time.perf_counter() - self._resumed_at
+        self.seconds_trained += time.perf_counter() - self._resumed_at[0]
+        self.processor_seconds += time.process_time() - self._resumed_at[1]
 
     def on_train_start(self) -> None:
         """Start the clock of `seconds_trained`."""
-        self._resumed_at = time.perf_counter()
+        self._resumed_at = time.perf_counter(), time.process_time()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lightning calls this after the callbacks, whose evaluation and drawing are no training."""
-        self._resumed_at = time.perf_counter()
+        self._resumed_at = time.perf_counter(), time.process_time()
 
     def curves(self) -> dict[str, float]:
         """Values of the last step to log; reading them waits for the device."""
