@@ -17,6 +17,14 @@ def test_runs_that_differ_in_seed_folder_name_and_command_only_are_one_setting(t
     assert [(setting.seeds, len(setting.runs)) for setting in settings] == [(3, 3)]
 
 
+def test_draws_of_the_labelled_images_share_a_row(tmp_path):
+    """The term `labelled` has the run's seed."""
+    term = {"_target_": "zerosum.gan.labels.labelled.Labelled", "count": 100, "weight": 1.0}
+    runs = [fake_run(tmp_path / f"{s}", seed=s, regularizer={"labelled": {**term, "seed": s}}) for s in (0, 1)]
+    settings, _ = group_by_setting(read_runs(runs)[0])
+    assert [setting.seeds for setting in settings] == [2]
+
+
 @pytest.mark.parametrize("other", [{"loss": "Minimax"}, {"loss__margin": 2}, {"run__images": 5}, {"regularizer": R1}])
 def test_runs_that_differ_in_anything_else_are_several(tmp_path, other):
     runs, _ = read_runs([fake_run(tmp_path / "a"), fake_run(tmp_path / "b", seed=1, **other)])

@@ -51,7 +51,10 @@ class MeasuredRun:
         return {
             key: value
             for key, value in flatten(config).items()
-            if value not in (None, {}) and key not in INDEPENDENT_KEYS and not is_copy(key, value, folder, name)
+            if value not in (None, {})
+            and key not in INDEPENDENT_KEYS
+            and not is_seed_of_term(key)
+            and not is_copy(key, value, folder, name)
         }
 
     @cached_property
@@ -89,6 +92,11 @@ class MeasuredRun:
 def is_copy(key: str, value: Any, folder: str, name: str) -> bool:
     """Whether a value is a path inside the run's folder, or the run's name as a title."""
     return f"{value}/".startswith(f"{folder}/") or (key.startswith(("callbacks.", "logger.")) and value == name)
+
+
+def is_seed_of_term(key: str) -> bool:
+    """Whether it is the seed that a term of a loss draws by, which the run's own seed decides."""
+    return key.startswith(("regularizer.", "generator_regularizer.")) and key.endswith(".seed")
 
 
 def is_run(folder: Path) -> bool:
