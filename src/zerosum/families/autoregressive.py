@@ -133,8 +133,8 @@ class Autoregressive(OneLoss):
         """Images (B, C, H, W) whose first `rows` rows are kept and whose other rows are drawn given those."""
         if not self.average.is_raster:
             raise UserError(
-                f"{type(self).__name__} does not predict gray images row by row, so it completes none; MADE does so with"
-                " model.orders=1"
+                f"{type(self).__name__} does not predict gray images row by row, so it completes none; MADE does so"
+                " with model.orders=1"
             )
         given = images.clone()
         given[:, :, rows:] = math.nan
