@@ -7,22 +7,20 @@
     python train.py model=rbm dataset=binarized_digits model.chains=256 hydra.run.dir=outputs/rbm_persistent
     python docs/make_value_by_value.py
 
-Values are those of the last measurement of each run.
+Values are those of the last measurement of each run, pictures those of its best model.
 """
 
 import re
-import shutil
 from pathlib import Path
 
+from zerosum.drawing.grid import save_png
 from zerosum.evaluation.measurement import Record, read_record
+from zerosum.runs.load import load, load_dataset
 
 ROOT = Path(__file__).parents[1]
 PAGE, IMAGES, OUTPUTS = ROOT / "docs" / "value_by_value.md", ROOT / "docs" / "images", ROOT / "outputs"
-PICTURES = {
-    "completions.png": "pixelcnn/report/completions.png",
-    "tones.png": "tones/report/sound.png",
-    "chains.png": "rbm/report/chains.png",
-}
+PICTURES = {"completions": "pixelcnn", "sound": "tones", "chains": "rbm"}
+"""What a run's model draws of itself"""
 MACHINES = {
     "rbm_16": "16 units, CD-5",
     "rbm": "128 units, CD-5",
@@ -73,8 +71,9 @@ def main() -> None:
         block = rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)"
         text = re.sub(block, lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text, flags=re.S)
     PAGE.write_text(text, encoding="utf-8")
-    for name, source in PICTURES.items():
-        shutil.copy(OUTPUTS / source, IMAGES / name)
+    for name, run in PICTURES.items():
+        model, dataset = load(OUTPUTS / run), load_dataset(OUTPUTS / run)
+        save_png(model.illustrate(dataset)[name].picture, IMAGES / f"{name}.png")
 
 
 if __name__ == "__main__":
