@@ -120,6 +120,10 @@ def test_two_processes_train_as_one(composed, tmp_path):
         (["dataset=digits", "model=rbm"], "this dataset has pixels of 256 levels"),
         (["dataset=cifar10", "model=pixelrnn"], "models gray images, this dataset has 3 channels"),
         (["dataset=tones", "model=pixelcnn"], "models images, this dataset has"),
+        (
+            ["dataset=digits", "model=vae", "trainer.precision=bf16-true"],
+            "VAE trains in 32-true, bf16-mixed or 16-mixed",
+        ),
         (["dataset=ring", "model=vae"], "VAE models images, this dataset has points"),
         (["dataset=ring", "model=autoencoder"], "an autoencoder needs images, this dataset has points"),
         (["dataset=gaussian_1d", "model=flow"], "take data of two or more"),

@@ -50,6 +50,19 @@ def add_heading(picture: Image.Image, labels: list[str], title: str = "") -> Ima
     return sheet
 
 
+def add_row_labels(picture: Image.Image, labels: list[str]) -> Image.Image:
+    """The picture, of equally high rows, right of a label for each row."""
+    size = max(12, min(18, picture.height // (2 * len(labels))))
+    font = ImageFont.load_default(size)
+    left = round(max(font.getlength(label) for label in labels) + size)
+    sheet = Image.new("RGB", (left + picture.width, picture.height), "white")
+    sheet.paste(picture, (left, 0))
+    draw = ImageDraw.Draw(sheet)
+    for row, label in enumerate(labels):
+        draw.text((left - size // 2, picture.height * (row + 0.5) / len(labels)), label, "black", font, anchor="rm")
+    return sheet
+
+
 def as_picture(pixels: Tensor) -> Image.Image:
     """(1 or 3, H, W) uint8 as a gray or RGB picture of the same size."""
     array = pixels.permute(1, 2, 0).cpu().contiguous().numpy()

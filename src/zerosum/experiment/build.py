@@ -124,11 +124,12 @@ def check_trainer(trainer: dict[str, Any]) -> None:
 
 
 def check_precision(config: dict[str, Any]) -> None:
-    """UserError where a GAN, whose noise and images are float32, would have weights of another type."""
+    """UserError where a model, whose noise and images are float32, would have weights of another type."""
     precision = str(config["trainer"].get("precision"))
-    if is_gan(config) and precision in ("16-true", "bf16-true", "64-true"):
+    if precision in ("16-true", "bf16-true", "64-true"):
+        model = "a GAN" if is_gan(config) else config["model"]["_target_"].rpartition(".")[2]
         raise UserError(
-            f"trainer.precision={precision}: a GAN trains in 32-true, bf16-mixed or 16-mixed: take one of these"
+            f"trainer.precision={precision}: {model} trains in 32-true, bf16-mixed or 16-mixed: take one of these"
         )
 
 
