@@ -10,16 +10,15 @@ The tables are those of the best measurement of each run.
 """
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from zerosum import sampling
 from zerosum.data.images import ImageDataset
-from zerosum.drawing.grid import grid, save_png
+from zerosum.drawing.grid import label_rows, save_png
 from zerosum.evaluation.measurement import Measurement, read_record
 from zerosum.pixels import from_uint8
 from zerosum.runs.load import load, load_dataset
@@ -80,7 +79,7 @@ def card_of(best: Measurement) -> str:
         f"{card['n_fake']:,} samples of the moving average against the {card['n_real']} held-out digits, features of a"
         f" classifier of {card['features_accuracy']:.1%} test accuracy ({card['features_hash']}); the best measurement"
         f" of each run, chosen by its likelihood there, of the GAN and the autoencoder by FID; seed"
-        f" {best.card.run['seed']}; torch {best.card.code['torch']}, one thread."
+        f" {best.card.run['seed']}; torch {best.card.code['versions']['torch']}, one thread."
     )
 
 
@@ -104,17 +103,10 @@ def samples_picture(names: list[str]) -> Image.Image:
     """A row of samples of each family below a row of held-out digits."""
     dataset = load_dataset(run_of(names[0]))
     assert isinstance(dataset, ImageDataset)
-    rows = {"held out": from_uint8(next(dataset.batches("test", ACROSS)))}
+    rows: dict[str, torch.Tensor] = {"held out": from_uint8(next(dataset.batches("test", ACROSS)))}
     for name in names:
         rows[name] = torch.cat([batch.cpu() for batch in sampling.images(load(run_of(name)), range(ACROSS))])
-    sheet = grid(torch.cat(list(rows.values())), ACROSS)
-    font, left = ImageFont.load_default(15), 150
-    picture = Image.new("RGB", (left + sheet.width, sheet.height), "white")
-    picture.paste(sheet, (left, 0))
-    draw = ImageDraw.Draw(picture)
-    for row, name in enumerate(rows):
-        draw.text((left - 8, sheet.height * (row + 0.5) / len(rows)), name, "black", font, anchor="rm")
-    return picture
+    return label_rows(dataset.draw(torch.cat(list(rows.values())), ACROSS), list(rows))
 
 
 def run_of(name: str) -> Path:
@@ -137,8 +129,10 @@ def main(benchmark: Path | None) -> None:
     runs = {name: read_record(run_of(name) / "metrics.json").best for name in KINDS}
     fill_block("families", families_table(runs))
     save_png(samples_picture(list(runs)), IMAGES / "families.png")
-    shutil.copy(run_of("autoencoder") / "report" / "reconstructions.png", IMAGES / "random_codes.png")
-    shutil.copy(OUTPUTS / "families_plane" / "report" / "plane_of_codes.png", IMAGES / "plane_of_codes.png")
+    for run, name in {run_of("autoencoder"): "reconstructions", OUTPUTS / "families_plane": "plane_of_codes"}.items():
+        with torch.inference_mode():
+            drawn = load(run).illustrate(load_dataset(run))[name]  # type: ignore[arg-type]
+        save_png(drawn.picture, IMAGES / f"{name}.png")
     fill_block("mnist", mnist_table())
     if benchmark is not None:
         lines = benchmark.read_text(encoding="utf-8").splitlines()

@@ -153,7 +153,7 @@ def test_the_lower_half_is_drawn_given_the_upper_half(name):
 
 
 def test_several_orders_complete_nothing():
-    with pytest.raises(UserError, match=r"set model\.orders=1 to complete"):
+    with pytest.raises(UserError, match=r"with model\.orders=1"):
         make("made_orders").complete(torch.ones(1, 1, 3, 3), 1, [0])
 
 

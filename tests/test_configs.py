@@ -32,6 +32,8 @@ NEEDS = {
     ("labels", "past"): ["model=recurrent", "dataset=ar2"],
     ("model", "image_to_image"): ["dataset=super_resolution"],
     ("labels", "image"): ["dataset=super_resolution", "model=image_to_image"],
+    ("model", "made"): ["dataset=binarized_digits"],
+    ("model", "nade"): ["dataset=binarized_digits"],
     ("model", "rbm"): ["dataset=binarized_digits"],
     ("model", "wavenet"): ["dataset=tones"],
     ("metrics", "tone_power"): ["dataset=tones"],

@@ -59,7 +59,7 @@ class AutoregressiveNetwork(nn.Module):
     @property
     def is_raster(self) -> bool:
         """Whether values are predicted row by row, so that the lower rows can be drawn given the upper ones."""
-        return True
+        return len(self.sample_shape) == 3 and self.sample_shape[0] == 1
 
     @property
     def size(self) -> int:
@@ -97,7 +97,7 @@ class Autoregressive(OneLoss):
     """An autoregressive network that is trained by maximum likelihood; the likelihood is exact.
 
     Images are drawn in float64: a probability then moves by 1e-16 with the number of images that are drawn at once, or
-    with what is kept from one value to the next, so that the images are the same bit for bit.
+    with what is kept from one value to the next, and as rarely a value falls on its other side.
     """
 
     likelihood: ClassVar[str] = "exact"
@@ -132,7 +132,10 @@ class Autoregressive(OneLoss):
     def complete(self, images: Tensor, rows: int, seeds: Sequence[int]) -> Tensor:
         """Images (B, C, H, W) whose first `rows` rows are kept and whose other rows are drawn given those."""
         if not self.average.is_raster:
-            raise UserError("several orders of pixels do not predict row by row: set model.orders=1 to complete images")
+            raise UserError(
+                f"{type(self).__name__} does not predict gray images row by row, so it completes none; MADE does so"
+                " with model.orders=1"
+            )
         given = images.clone()
         given[:, :, rows:] = math.nan
         return self.generate(seeds, given)

@@ -58,8 +58,8 @@ class MaskedAutoencoder(AutoregressiveNetwork):
 
     @property
     def is_raster(self) -> bool:
-        """One order is row by row."""
-        return self.orders == 1
+        """Of one order, the first."""
+        return super().is_raster and self.orders == 1
 
     def log_prob_in_order(self, images: Tensor, order: int) -> Tensor:
         """(B,) nats under one of the orders."""
