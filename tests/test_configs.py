@@ -25,6 +25,8 @@ NEEDS = {
     ("optimizer", "adam_single_fast"): FAMILY,
     ("labels", "own"): ["model=r3gan", "model.width=32"],
     ("model", "dirac"): ["dataset=gaussian_1d"],
+    ("model", "made"): ["dataset=binarized_digits"],
+    ("model", "nade"): ["dataset=binarized_digits"],
     ("model", "rbm"): ["dataset=binarized_digits"],
     ("model", "wavenet"): ["dataset=tones"],
     ("metrics", "tone_power"): ["dataset=tones"],
