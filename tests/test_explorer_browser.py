@@ -6,7 +6,6 @@ import re
 import subprocess
 
 import pytest
-import torch
 from test_explorer import SCALES, Linear, given
 from test_report_browser import CHROMIUM, OPTIONS
 from test_trained import conditional  # noqa: F401 (a fixture)
