@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class Invert:
         targets, names = self.find_targets(subject)
         found = self.invert(subject.model, targets)
         error, start = found.error.mean(), found.start_error.mean()
-        values = {
+        values: dict[str, Any] = {
             "targets": names,
             "mean_squared_error": found.error.tolist(),
             "psnr": psnr(found.error).tolist(),
