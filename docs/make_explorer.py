@@ -46,7 +46,7 @@ def say(shares: dict[str, float]) -> list[str]:
 def show_arithmetic(conditional: Path, unconditional: Path) -> str:
     """One table for both models."""
     rows = []
-    names = {"result": "sums of means", "last_term_alone": "thin 8 alone", "any_sample": "any samples of the terms"}
+    names = {"result": "sums of means", "last_term_alone": "thin 8 alone", "any_sample": "samples without arithmetic"}
     for title, folder in (("conditional (projection)", conditional), ("without labels", unconditional)):
         found = read(folder, "arithmetic")
         rows += [[title, text, *say(found[key])] for key, text in names.items()]

@@ -13,10 +13,12 @@ from torch import Tensor
 from zerosum.data.images import ImageDataset
 from zerosum.errors import UserError
 from zerosum.evaluation.features.classifier import ClassifierFeatures
+from zerosum.experiment.build import make
+from zerosum.experiment.settings import validate
 from zerosum.files import save_whole
 from zerosum.pixels import from_uint8
 from zerosum.runs.exported import is_exported
-from zerosum.runs.load import load_dataset
+from zerosum.runs.load import load_dataset, saved_config
 from zerosum.runs.trained import TrainedModel
 
 
@@ -61,9 +63,11 @@ class Subject:
 
     @cached_property
     def classifier(self) -> ClassifierFeatures:
-        """A classifier of the data's labels; UserError if they have none."""
-        found = ClassifierFeatures()
-        found.prepare(self.dataset)
+        """The classifier that the run was measured by, else the usual one of the data; UserError without labels."""
+        dataset = self.dataset
+        own = make(validate(saved_config(self.run, self.trusted))["features"])
+        found = own if isinstance(own, ClassifierFeatures) else ClassifierFeatures()
+        found.prepare(dataset)
         return found
 
     @torch.inference_mode()
