@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 DOCS = Path(__file__).parent
-WIDEST = 900
+WIDEST = 1320
 """Pixels of a figure"""
 
 

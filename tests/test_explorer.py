@@ -366,6 +366,20 @@ def test_without_data_it_says_what_to_name(composed, tmp_path, finished_run):
     assert (tmp_path / "shared" / "explorer" / "walk.gif").is_file()
 
 
+def test_a_run_does_not_choose_the_folder_of_its_data_and_caches(finished_run, tmp_path):
+    import shutil
+
+    import yaml
+
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["dataset"]["root"] = str(run / "data")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match="say where your data is"):
+        explore(run, "neighbours", {"_target_": "zerosum.explorer.neighbours.Neighbours"})
+
+
 def test_points_are_refused_in_one_sentence(made, tmp_path):
     node = {"_target_": "zerosum.explorer.traverse.Traverse"}
     with pytest.raises(UserError, match=r"makes samples of \[2\]"):
