@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
-from conftest import verb
+from conftest import ROOT, verb
 from PIL import Image
 from test_trained import conditional  # noqa: F401 (a fixture)
 from torch import nn
 
-from zerosum.commands.explore import explore, name_options
+from zerosum.commands.explore import VERBS, explore, name_options
 from zerosum.errors import UserError
 from zerosum.explorer.arithmetic import Arithmetic, Pool
 from zerosum.explorer.attributes import ink, slant, width
@@ -285,6 +285,22 @@ def test_an_image_file_is_cropped_to_its_middle_and_what_is_none_is_refused(tmp_
 # The verb
 
 
+def test_every_option_of_a_verb_stands_in_the_yaml_with_its_default():
+    import inspect
+
+    from hydra.utils import get_object
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.load(ROOT / "conf" / "explore.yaml")
+    for name, target in VERBS.items():
+        parameters = inspect.signature(get_object(f"zerosum.explorer.{target}")).parameters
+        assert list(config[name]) == list(parameters), name
+        defaults = {key: each.default for key, each in parameters.items() if each.default is not each.empty}
+        for option, default in defaults.items():
+            plain = list(default) if isinstance(default, tuple) else default
+            assert OmegaConf.to_container(config[name])[option] == plain, f"{name}.{option}"
+
+
 def test_words_become_options_of_the_verb():
     assert name_options(["run=outputs/a", "walk", "labels=3,8", "frames=2"]) == [
         "run=outputs/a", "verb=walk", "walk.labels=[3,8]", "walk.frames=2",
@@ -306,15 +322,15 @@ def explored(finished_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explored")
     root = str(finished_run.parent / "data")
     verbs = {
-        "walk": {"_target_": "zerosum.explorer.walk.Walk", "walkers": 2, "stations": 2, "frames": 2},
+        "walk": {"walkers": 2, "stations": 2, "frames": 2},
         "arithmetic": {
-            "_target_": "zerosum.explorer.arithmetic.Arithmetic", "count": 200, "trials": 10,
+            "count": 200, "trials": 10,
             "expression": "bright - dark + dark",
         },
-        "invert": {"_target_": "zerosum.explorer.invert.Invert", "count": 2, "steps": 5, "starts": 4, "kept": 2},
-        "neighbours": {"_target_": "zerosum.explorer.neighbours.Neighbours", "count": 20, "shown": 3},
-        "traverse": {"_target_": "zerosum.explorer.traverse.Traverse", "count": 2, "rows": 1, "samples": 100},
-        "truncate": {"_target_": "zerosum.explorer.truncate.Truncate", "values": [0.5, 1.0], "count": 64},
+        "invert": {"count": 2, "steps": 5, "starts": 4, "kept": 2},
+        "neighbours": {"count": 20, "shown": 3},
+        "traverse": {"count": 2, "rows": 1, "samples": 100},
+        "truncate": {"values": [0.5, 1.0], "count": 64},
     }  # fmt: skip
     found = {}
     for name, options in verbs.items():
@@ -358,10 +374,10 @@ def test_without_data_it_says_what_to_name(composed, tmp_path, finished_run):
     from zerosum.commands.export import export
 
     export(finished_run, output=str(tmp_path / "shared"))
-    node = {"_target_": "zerosum.explorer.neighbours.Neighbours"}
+    node = {}
     with pytest.raises(UserError, match="name the run that it was made of"):
         explore(tmp_path / "shared", "neighbours", node)
-    walk = {"_target_": "zerosum.explorer.walk.Walk", "walkers": 1, "frames": 1, "stations": 2}
+    walk = {"walkers": 1, "frames": 1, "stations": 2}
     assert "walk.gif" in explore(tmp_path / "shared", "walk", walk)
     assert (tmp_path / "shared" / "explorer" / "walk.gif").is_file()
 
@@ -377,11 +393,11 @@ def test_a_run_does_not_choose_the_folder_of_its_data_and_caches(finished_run, t
     config["dataset"]["root"] = str(run / "data")
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match="say where your data is"):
-        explore(run, "neighbours", {"_target_": "zerosum.explorer.neighbours.Neighbours"})
+        explore(run, "neighbours", {})
 
 
 def test_points_are_refused_in_one_sentence(made, tmp_path):
-    node = {"_target_": "zerosum.explorer.traverse.Traverse"}
+    node = {}
     with pytest.raises(UserError, match=r"makes samples of \[2\]"):
         explore(made, "traverse", node, output=str(tmp_path))
 
