@@ -14,7 +14,17 @@ from zerosum.experiment.compose import CONF
 from zerosum.training.power_functions import check_choice
 
 CONFIG_NAME = "explore"
-VERBS = ("walk", "arithmetic", "invert", "inpaint", "neighbours", "traverse", "truncate", "page")
+VERBS = {
+    "walk": "walk.Walk",
+    "arithmetic": "arithmetic.Arithmetic",
+    "invert": "invert.Invert",
+    "inpaint": "inpaint.Inpaint",
+    "neighbours": "neighbours.Neighbours",
+    "traverse": "traverse.Traverse",
+    "truncate": "truncate.Truncate",
+    "page": "page.ExplorerPage",
+}
+"""Classes of zerosum.explorer; their options stand in conf/explore.yaml"""
 SHARED = ("run", "verb", "checkpoint", "weights", "ema", "root", "output", "trusted")
 """Options of every verb"""
 
@@ -82,7 +92,7 @@ def explore(
     from zerosum.training.process import silence_libraries
 
     silence_libraries()
-    act = make(check_node(dict(options), verb))
+    act = make(check_node({**options, "_target_": f"zerosum.explorer.{VERBS[verb]}"}, verb))
     model = load(run, checkpoint, weights, trusted, ema)
     beside = run if run.is_dir() else run.parent
     subject = Subject(model, run, Path(output) if output else beside / "explorer", root, tuple(trusted))

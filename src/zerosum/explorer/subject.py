@@ -13,11 +13,14 @@ from torch import Tensor
 from zerosum.data.images import ImageDataset
 from zerosum.errors import UserError
 from zerosum.evaluation.features.classifier import ClassifierFeatures
+from zerosum.experiment.build import make
+from zerosum.experiment.settings import validate
 from zerosum.files import save_whole
 from zerosum.pixels import from_uint8
 from zerosum.runs.exported import is_exported
-from zerosum.runs.load import load_dataset
+from zerosum.runs.load import saved_config
 from zerosum.runs.trained import TrainedModel
+from zerosum.runs.trust import refuse_root
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,28 @@ class Subject:
         """The data that it was trained on; UserError where they are not at hand."""
         if is_exported(self.run):
             raise UserError(f"{self.run} is an exported model, without its data: name the run that it was made of")
-        dataset: Any = load_dataset(self.run, self.trusted)
+        config = self.config
+        if self.root is None:
+            refuse_root(config, self.run)
+        else:
+            config["dataset"]["root"] = self.root
+        dataset: Any = make(config["dataset"])
         if not isinstance(dataset, ImageDataset):
             raise UserError(f"{self.run} makes points, and this verb explores images")
-        if self.root is not None:
-            dataset.root = Path(self.root)
         return dataset
 
     @cached_property
+    def config(self) -> dict[str, Any]:
+        """That of the run, which may be a stranger's."""
+        return validate(saved_config(self.run, self.trusted))
+
+    @cached_property
     def classifier(self) -> ClassifierFeatures:
-        """A classifier of the data's labels; UserError if they have none."""
-        found = ClassifierFeatures()
-        found.prepare(self.dataset)
+        """The classifier that the run was measured by, else the usual one of the data; UserError without labels."""
+        dataset = self.dataset
+        own = make(self.config["features"])
+        found = own if isinstance(own, ClassifierFeatures) else ClassifierFeatures()
+        found.prepare(dataset)
         return found
 
     @torch.inference_mode()

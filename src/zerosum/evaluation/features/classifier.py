@@ -62,7 +62,8 @@ class ClassifierFeatures:
         self.network.eval().requires_grad_(False)
         self.accuracy: float = content["accuracy"]
         self.hash = hash_tensors(content["weights"])
-        log.info("Classifier features: %.1f%% test accuracy (%s)", 100 * self.accuracy, path)
+        place = path.name if path.parent == SHIPPED else path
+        log.info("Classifier features: %.1f%% test accuracy (%s)", 100 * self.accuracy, place)
 
     def key(self, dataset: ImageDataset) -> str:
         """16 hexadecimal digits that stand for the training images, the network and how it is trained."""
