@@ -43,7 +43,7 @@ def test_networks_take_conditions_of_any_size(shape, condition_shape):
     assert logits.shape == (2, (shape[1] // 4) ** 2)
 
 
-@pytest.mark.parametrize(("depth", "side"), [(2, 18), (3, 38), (4, 78)])
+@pytest.mark.parametrize(("depth", "side"), [(1, 8), (2, 18), (3, 38), (4, 78)])
 def test_a_patch_is_as_wide_as_the_docstring_says(depth, side):
     network = Discriminator((1, 128, 128), None, 2, depth, spectral_norm=True).eval()
     images = torch.randn(1, 1, 128, 128, requires_grad=True)
