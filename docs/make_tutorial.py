@@ -1,12 +1,16 @@
-"""Run docs/tutorial.ipynb and keep its outputs: pip install nbclient ipykernel, then python docs/make_tutorial.py"""
+"""Run a notebook of docs/ and keep its outputs.
 
+pip install nbclient ipykernel, then python docs/make_tutorial.py tutorial, or explore
+"""
+
+import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parent / "tutorial.ipynb"
+DOCS = Path(__file__).parent
 
 
 def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -20,9 +24,9 @@ def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Notebook
     return joined
 
 
-def main() -> None:
+def run_notebook(path: Path) -> None:
     """Run every cell in an empty folder, so that the run it trains is not left beside the notebook."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(notebook, record_timing=False, resources={"metadata": {"path": folder}}).execute()
     for cell in notebook.cells:
@@ -30,8 +34,9 @@ def main() -> None:
         if cell.cell_type == "code":
             cell.outputs = join_streams(cell.outputs)
     notebook.metadata.language_info = {"name": "python"}  # without the version
-    nbformat.write(notebook, NOTEBOOK)
+    nbformat.write(notebook, path)
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:] or ["tutorial"]:
+        run_notebook(DOCS / f"{name}.ipynb")

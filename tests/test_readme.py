@@ -30,7 +30,16 @@ def test_every_training_command_composes_and_builds(composed, text):
 
 
 def test_there_are_commands_for_all_verbs():
-    assert {verb for verb, _ in COMMANDS} == {"train", "sample", "evaluate", "compare", "report", "theory"}
+    assert {verb for verb, _ in COMMANDS} == {
+        "train",
+        "sample",
+        "evaluate",
+        "export",
+        "explore",
+        "compare",
+        "report",
+        "theory",
+    }
     assert len(COMMANDS) >= 9
 
 

@@ -8,6 +8,7 @@ VERBS = {
     "evaluate": "measure a trained model again: zerosum evaluate run=outputs/<run>",
     "sample": "images from a trained model: zerosum sample run=outputs/<run> count=64",
     "export": "a generator to share, as safetensors, ONNX or torch.export: zerosum export run=outputs/<run>",
+    "explore": "walks, arithmetic, inversion, a page of a trained generator: zerosum explore run=outputs/<run> page",
     "compare": "runs and sweeps side by side: zerosum compare outputs/<run> outputs/<sweep>",
     "report": "one page of a run or a sweep, written again: zerosum report outputs/<run>",
     "theory": "what the equations say, measured where the truth is known: zerosum theory density_ratio",

@@ -71,7 +71,9 @@ class Arithmetic:
         assert classes is not None or subject.classifier  # which says what is missing
         terms = parse(self.expression, classes or ())
         if len(terms) < 2:
-            raise UserError(f"'{self.expression}' has one term: add or subtract another, as in 'thick 3 - thin 3 + thin 8'")
+            raise UserError(
+                f"'{self.expression}' has one term: add or subtract another, as in 'thick 3 - thin 3 + thin 8'"
+            )
         goal = find_goal(terms)
         pool = self.make_pool(subject, sorted({term.label for term in terms if term.label is not None}))
         groups = [self.find_group(pool, term) for term in terms]
@@ -108,8 +110,8 @@ class Arithmetic:
         rows = pool.rows(term)
         if len(rows) < FEWEST:
             raise UserError(
-                f"'{term.text}': of {self.count:,} samples {len(rows)} are one, and {FEWEST} are needed: choose a larger"
-                " count or another term"
+                f"'{term.text}': of {self.count:,} samples {len(rows)} are one, and {FEWEST} are needed: choose a"
+                " larger count or another term"
             )
         return rows
 
@@ -152,7 +154,7 @@ class Arithmetic:
         """A column of exemplars for each term, and the results beside them."""
         parts = []
         for term, rows in zip(terms, exemplars, strict=True):
-            sign = {1: "+ ", -1: "− "}[term.sign] if term is not terms[0] else ""
+            sign = {1: "+ ", -1: "- "}[term.sign] if term is not terms[0] else ""
             parts.append(add_caption(shrink(grid(pool.images[rows[:3].flatten()[:SHOWN]], 3)), f"{sign}{term.text}"))
         return beside([*parts, add_caption(shrink(grid(images[:SHOWN], 3)), f"= {goal}?")])
 
@@ -160,7 +162,7 @@ class Arithmetic:
         """A row for each of some starts, a column for each strength."""
         columns = torch.stack([images[:5] for images in steps.values()], 1).flatten(0, 1)
         names = [f"{strength:g}" for strength in steps]
-        title = f"{terms[2].text} + strength ({terms[0].text} − {terms[1].text})"
+        title = f"{terms[2].text} + strength ({terms[0].text} - {terms[1].text})"
         return add_heading(grid(columns, len(steps)), names, title)
 
     def describe(self, values: dict) -> list[str]:
@@ -196,5 +198,5 @@ def say(shares: dict[str, float]) -> str:
 
 
 def shrink(picture: Image.Image) -> Image.Image:
-    """A third as wide, since several stand side by side."""
-    return picture.resize((picture.width // 3, picture.height // 3), Image.Resampling.BOX)
+    """Half as wide, since several stand side by side."""
+    return picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)

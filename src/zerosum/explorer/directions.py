@@ -40,7 +40,7 @@ def find_directions(
         else:
             name = layer or first_nonlinear_layer(space, condition)
             parts = [run_layer(space, name, *part) for part in batches(codes.float(), repeated)]
-            activations = torch.cat(parts).double()
+            activations = torch.cat(parts)
     count = min(count, activations.shape[1], samples - 1)
     coordinates, variance = principal_components(activations, count)
     centred = codes - codes.mean(0)
@@ -52,17 +52,30 @@ def find_directions(
 def principal_components(activations: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Coordinates (N, count) of rows (N, F) on their first components, and shares of variance (count,).
 
-    By the eigenvectors of the smaller of the two products with itself, in float64.
+    By the eigenvectors of the smaller of the two products with itself, in float64; where rows are long, 4,096 columns
+    at a time.
     """
-    centred = activations - activations.mean(0)
-    is_wide = centred.shape[1] > centred.shape[0]
-    product = centred @ centred.T if is_wide else centred.T @ centred
+    if activations.shape[1] <= activations.shape[0]:
+        centred = activations.double() - activations.double().mean(0)
+        values, vectors = largest_first(centred.T @ centred, count)
+        return fix_signs(centred @ vectors), values / centred.square().sum()
+    product = torch.zeros(len(activations), len(activations), dtype=torch.float64)
+    for part in activations.split(4096, 1):
+        centred = part.double() - part.double().mean(0)
+        product += centred @ centred.T
+    values, vectors = largest_first(product, count)
+    return fix_signs(vectors * values.sqrt()), values / product.trace()
+
+
+def largest_first(product: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues (count,) of a symmetric matrix, and their vectors (N, count)."""
     values, vectors = torch.linalg.eigh(product)
-    values, vectors = values.flip(0)[:count].clamp(min=0), vectors.flip(1)[:, :count]
-    coordinates = vectors * values.sqrt() if is_wide else centred @ vectors
-    # An eigenvector's sign is arbitrary: the largest coordinate is positive, on every machine.
-    signs = coordinates.gather(0, coordinates.abs().argmax(0, keepdim=True)).sign()
-    return coordinates * signs, values / centred.square().sum()
+    return values.flip(0)[:count].clamp(min=0), vectors.flip(1)[:, :count]
+
+
+def fix_signs(coordinates: Tensor) -> Tensor:
+    """Columns (N, K) with a positive largest entry: an eigenvector's sign is arbitrary, and so the same everywhere."""
+    return coordinates * coordinates.gather(0, coordinates.abs().argmax(0, keepdim=True)).sign()
 
 
 def batches(codes: Tensor, condition: Tensor | None, size: int = 100) -> list[tuple[Tensor, Tensor | None]]:

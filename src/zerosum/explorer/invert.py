@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class Invert:
 
     Adam moves the `kept` best of `starts` random codes of each target for `steps` steps down the mean squared error of
     pixels, plus `prior` times the mean square of z, which keeps codes likely. Of a conditional model every start has
-    a label of its own, or `label`. The model's own samples can be reached exactly, which tells how well the descent works.
+    a label of its own, or `label`. The model's own samples can be reached exactly, which tells how well it works.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Invert:
         targets, names = self.find_targets(subject)
         found = self.invert(subject.model, targets)
         error, start = found.error.mean(), found.start_error.mean()
-        values = {
+        values: dict[str, Any] = {
             "targets": names,
             "mean_squared_error": found.error.tolist(),
             "psnr": psnr(found.error).tolist(),
@@ -88,7 +89,8 @@ class Invert:
         path = subject.folder / "invert.png"
         save_png(draw_inversion(targets, found), path)
         line = (
-            f"{len(targets)} targets: mean squared error {error:.4f} of pixels in [-1, 1], {mean(values['psnr']):.1f} dB;"
+            f"{len(targets)} targets: mean squared error {error:.4f} of pixels in [-1, 1],"
+            f" {mean(values['psnr']):.1f} dB, in {values['space']};"
             f" the nearest of {self.starts} random codes {start:.4f}, {mean(values['psnr_of_nearest_start']):.1f} dB;"
             f" the mean image {mean(values['psnr_of_mean_image']):.1f} dB"
         )
@@ -102,7 +104,9 @@ class Invert:
             return torch.as_tensor(model.sample(seeds)), [f"seed {seed}" for seed in seeds]
         if self.paths:
             shape = model.sample([0]).shape[1:]
-            return torch.stack([read_image(path, tuple(shape)) for path in self.paths]), [path.name for path in self.paths]
+            return torch.stack([read_image(path, tuple(shape)) for path in self.paths]), [
+                path.name for path in self.paths
+            ]
         split = "test" if "test" in subject.dataset.splits else "train"
         return subject.real_images(split, range(self.count)), [f"{split} {row}" for row in range(self.count)]
 

@@ -1,6 +1,7 @@
 """The training images nearest to samples, and whether samples are nearer to them than held-out images are."""
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from zerosum.drawing.grid import add_caption, grid, save_png, stack
@@ -13,8 +14,9 @@ from zerosum.pixels import from_uint8, to_uint8
 class Neighbours:
     """Looks for the nearest training image of each of `count` samples, in pixels and in a classifier's features.
 
-    The `shown` samples that are nearest to one are drawn above it: copies would stand there. As many held-out images
-    are compared in the same way: samples should not be nearer to the training images than they are.
+    The first `shown` samples are drawn with theirs, and those that are nearest to one: copies would stand there.
+    As many held-out images are compared in the same way: samples should not be nearer to the training images than
+    these are.
     """
 
     def __init__(self, count: int = 1000, shown: int = 10, seed: int = 0) -> None:
@@ -57,17 +59,19 @@ class Neighbours:
             spaces["features"] = features
         return spaces
 
-    def draw(self, samples: Tensor, train: Tensor, found: Nearest, name: str):  # noqa: ANN201
-        """The nearest pairs, the nearest first: samples above their neighbours."""
-        rows = found.distances.argsort()[: self.shown]
-        images = from_uint8(train[found.indices[rows]])
-        far = float(found.distances[rows[-1]])
-        return stack(
-            [
-                add_caption(grid(samples[rows], self.shown), f"of {self.count:,} samples, those nearest by {name}"),
-                add_caption(grid(images, self.shown), f"the training images, at distances up to {far:.3g}"),
-            ]
-        )
+    def draw(self, samples: Tensor, train: Tensor, found: Nearest, name: str) -> Image.Image:
+        """Samples above their neighbours: the first ones, then the nearest pairs, the nearest first."""
+        pairs = {
+            f"seeds from {self.seed} on": torch.arange(self.shown),
+            f"those of {self.count:,} samples that are nearest": found.distances.argsort()[: self.shown],
+        }
+        sheets = []
+        for title, rows in pairs.items():
+            far = float(found.distances[rows].max())
+            neighbours = grid(from_uint8(train[found.indices[rows]]), self.shown)
+            sheets += [add_caption(grid(samples[rows], self.shown), title)]
+            sheets += [add_caption(neighbours, f"nearest training images by {name}, at distances up to {far:.3g}")]
+        return stack(sheets)
 
 
 def all_images(subject: Subject, split: str) -> Tensor:

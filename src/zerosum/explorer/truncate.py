@@ -12,7 +12,7 @@ from zerosum.errors import UserError, check_positive
 from zerosum.evaluation.protocol import EvaluationProtocol
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.files import save_whole
-from zerosum.report.palette import COLOURS
+from zerosum.report.palette import COLOURS, LOG_RATIO
 from zerosum.runs.load import load_protocol
 from zerosum.runs.trained import TrainedModel, check_truncation
 
@@ -59,7 +59,9 @@ class Truncate:
         floor = protocol.floor() or {}
         sheet, chart = subject.folder / "truncate.png", subject.folder / "truncate_curve.png"
         save_png(self.draw(subject.model), sheet)
-        save_chart(rows, floor, chart, f"{self.count:,} samples, {protocol.dataset.name}, {protocol.features.name} features")
+        save_chart(
+            rows, floor, chart, f"{self.count:,} samples, {protocol.dataset.name}, {protocol.features.name} features"
+        )
         values = {"protocol": protocol.card(), "floor": floor, "values": {f"{v:g}": row for v, row in rows.items()}}
         lines = [f"truncation {value:g}: {say(row)}" for value, row in rows.items()]
         return Found(values, [*lines, f"floor: {say(floor)}"], [sheet, chart])
@@ -99,7 +101,9 @@ def save_chart(rows: dict[float, dict[str, float]], floor: dict[str, float], pat
         axes.set(xlabel="truncation; 1 is the model as it is")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
-    left.set(ylabel="Frechet distance", ylim=(0, None))
+    distances = [row["fid"] for row in rows.values()]
+    is_wide = min(distances) > 0 and max(distances) > LOG_RATIO * min(distances)
+    left.set(ylabel="Frechet distance", **({"yscale": "log"} if is_wide else {"ylim": (0, None)}))
     right.set(ylabel="share", ylim=(0, 1.02))
     figure.suptitle(title, fontsize=10)
     save_whole(path, lambda partial: FigureCanvasAgg(figure).print_png(str(partial)))

@@ -98,7 +98,7 @@ class Walk:
 
 
 def walk_around(stations: Tensor, frames: int) -> Tensor:
-    """(S * frames, ...): along the great arc from each of the stations (S, ..., D) to the next and back to the first."""
+    """(S * frames, ...): along great arcs from each of the stations (S, ..., D) to the next, and back to the first."""
     legs = pairwise([*stations, stations[0]])
     return torch.cat([interpolate(start, end, frames + 1)[:-1] for start, end in legs])
 
@@ -123,7 +123,18 @@ def save_mp4(sheets: list[Image.Image], path: Path) -> None:
     width, height = (side - side % 2 for side in sheets[0].size)  # H.264 halves the colours' resolution
     frames = [np.asarray(sheet.convert("RGB"))[:height, :width] for sheet in sheets]
     command = [program, "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
-    command += ["-r", str(round(1000 / FRAME_MILLISECONDS)), "-i", "-", "-pix_fmt", "yuv420p", "-crf", "18", "-f", "mp4"]
+    command += [
+        "-r",
+        str(round(1000 / FRAME_MILLISECONDS)),
+        "-i",
+        "-",
+        "-pix_fmt",
+        "yuv420p",
+        "-crf",
+        "18",
+        "-f",
+        "mp4",
+    ]
 
     def write(partial: Path) -> None:
         done = subprocess.run([*command, str(partial)], input=np.stack(frames).tobytes(), capture_output=True)

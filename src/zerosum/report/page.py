@@ -12,6 +12,8 @@ from pathlib import Path
 from zerosum.errors import UserError
 from zerosum.report.html import Markup, element, join
 
+Parts = tuple[list[Markup], Markup]
+"""Scripts of a page, and styles beside those of every page"""
 LARGEST_PAGE = 10_000_000
 """Bytes"""
 LARGEST_SECTION = 500_000
@@ -47,9 +49,12 @@ def bound(section: Section) -> Section:
     return section if is_small else Section(section.title, leave_out("This part is"))
 
 
-def make_page(title: str, head: Markup, sections: list[Section]) -> str:
-    """The whole document; its scripts run by their hash alone, so that no other text can become one."""
-    scripts = [read_plotly(), read_own("page.js")]
+def make_page(title: str, head: Markup, sections: list[Section], parts: Parts | None = None) -> str:
+    """The whole document; its scripts run by their hash alone, so that no other text can become one.
+
+    Without `parts` it can draw charts.
+    """
+    scripts, styles = parts or ([read_plotly(), read_own("page.js")], Markup())
     hashes = " ".join(f"'sha256-{hash_script(script)}'" for script in scripts)
     policy = (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none';"
@@ -62,7 +67,7 @@ def make_page(title: str, head: Markup, sections: list[Section]) -> str:
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="referrer", content="no-referrer"),
         element("title", title),
-        element("style", read_own("page.css")),
+        element("style", join(read_own("page.css"), styles)),
     ]
     links = [element("li", element("a", section.title, href=f"#{section.anchor}")) for section in sections]
     body = [
@@ -88,10 +93,15 @@ def hash_script(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
-@cache
 def read_own(name: str) -> Markup:
     """A file beside this one."""
-    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    return read_beside(Path(__file__).parent / name)
+
+
+@cache
+def read_beside(path: Path) -> Markup:
+    """A script or style of zerosum's own."""
+    return Markup(path.read_text(encoding="utf-8"))
 
 
 @cache

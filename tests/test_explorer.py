@@ -1,0 +1,385 @@
+"""The explorer: its arithmetic, directions and walks against closed forms, on generators whose answer is known."""
+
+import json
+import math
+
+import pytest
+import torch
+from conftest import verb
+from PIL import Image
+from test_trained import conditional  # noqa: F401 (a fixture)
+from torch import nn
+
+from zerosum.commands.explore import explore, name_options
+from zerosum.errors import UserError
+from zerosum.explorer.arithmetic import Arithmetic, Pool
+from zerosum.explorer.attributes import ink, slant, width
+from zerosum.explorer.directions import find_directions, first_nonlinear_layer, principal_components, run_layer
+from zerosum.explorer.expression import Goal, find_goal, parse
+from zerosum.explorer.invert import Invert, pairwise_errors, psnr, read_image
+from zerosum.explorer.page import mix, square
+from zerosum.explorer.sprites import make_sheet
+from zerosum.explorer.traverse import measure_effect
+from zerosum.explorer.walk import Walk, straight_around, walk_around
+from zerosum.models.code_space import CodeSpace
+from zerosum.runs.trained import TrainedModel
+from zerosum.sampling import latents
+
+DIGITS = tuple("0123456789")
+
+
+class Linear(nn.Module):
+    """x = tanh(A z), with the columns of A of different lengths; the layer is exposed."""
+
+    def __init__(self, scales, shape=(1, 8, 8)):
+        super().__init__()
+        self.latent_dim, self.shape = len(scales), shape
+        basis = torch.linalg.qr(torch.randn(math.prod(shape), len(scales), generator=torch.Generator().manual_seed(0)))
+        self.layer = nn.Linear(len(scales), math.prod(shape), bias=False)
+        self.layer.weight = nn.Parameter(basis.Q * torch.tensor(scales), requires_grad=False)
+        self.tanh = nn.Tanh()
+
+    def forward(self, z, condition=None):
+        return self.tanh(self.layer(z)).unflatten(1, self.shape)
+
+
+class Given:
+    """A network as a model."""
+
+    images_seen = 0
+
+    def __init__(self, network):
+        self.network, self.latent_dim = network, network.latent_dim
+
+    def sample(self, seeds, condition=None):
+        return self.decode(latents(seeds, self.latent_dim), condition)
+
+    def decode(self, z, condition=None):
+        return self.network(z, condition)
+
+
+def given(network):
+    return TrainedModel(Given(network), "given", network)
+
+
+SCALES = [3.0, 2.0, 1.0, 0.5, 0.25]
+
+
+# Attributes
+
+
+def stripe(lean=0.0, half=1.0, size=33):
+    """A bright stripe of half-width `half` pixels, leaning to the right by `lean` pixels for each one up."""
+    y, x = torch.meshgrid(torch.arange(size) - size // 2, torch.arange(size) - size // 2, indexing="ij")
+    return torch.where((x + lean * y).abs() <= half, 1.0, -1.0)[None, None]
+
+
+@pytest.mark.parametrize("lean", [-0.5, 0.0, 0.25, 0.5])
+def test_slant_is_what_a_stripe_was_drawn_with(lean):
+    assert float(slant(stripe(lean))[0]) == pytest.approx(lean, abs=0.03)  # of whole pixels
+
+
+def test_width_of_a_stripe_is_that_of_a_uniform_distribution():
+    half = 6
+    expected = math.sqrt(((2 * half + 1) ** 2 - 1) / 12) * 2 / 32  # of 13 pixels, each 2 / 32 wide
+    assert float(width(stripe(half=half))[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_ink_is_the_mean_brightness_and_black_images_have_finite_attributes():
+    images = torch.stack([torch.full((1, 4, 4), value) for value in (-1.0, 0.0, 1.0)])
+    torch.testing.assert_close(ink(images), torch.tensor([0.0, 0.5, 1.0]))
+    assert slant(images).isfinite().all() and width(images).isfinite().all()
+
+
+# Expressions
+
+
+def test_an_analogy_has_the_goal_that_its_words_add_up_to():
+    terms = parse("thick 3 - thin 3 + thin 8", DIGITS)
+    assert [(term.sign, term.label, term.attributes) for term in terms] == [
+        (1, 3, {"ink": 1}), (-1, 3, {"ink": -1}), (1, 8, {"ink": -1}),
+    ]  # fmt: skip
+    assert find_goal(terms) == Goal(8, {"ink": 1}) and find_goal(terms).describe(DIGITS) == "thick 8"
+    assert find_goal(parse("8 - 3 + 3", DIGITS)) == Goal(8, {})
+    assert find_goal(parse("3 + 8", DIGITS)).label is None
+
+
+def test_names_of_classes_may_have_several_words_and_capitals():
+    classes = ("T-shirt/top", "Ankle boot")
+    assert parse("wide dark ankle boot - 0", classes)[0].label == 1
+    assert parse("wide dark ankle boot - 0", classes)[0].attributes == {"width": 1, "ink": -1}
+    with pytest.raises(UserError, match="Did you mean Ankle boot"):
+        parse("Ankle bot", classes)
+    with pytest.raises(UserError, match="is no term"):
+        parse("thick 3 - ", DIGITS)
+
+
+def test_a_group_is_the_upper_third_of_its_class():
+    labels = torch.tensor([0] * 9 + [1] * 9)
+    values = torch.arange(18.0)
+    pool = Pool(torch.zeros(18, 2), None, torch.zeros(18, 1, 2, 2), labels, {"ink": values})
+    thick, thin, plain, any_thick = (parse(text, ("a", "b"))[0] for text in ("thick a", "thin b", "a", "thick"))
+    assert pool.rows(thick).tolist() == [6, 7, 8] and pool.rows(thin).tolist() == [9, 10, 11]
+    assert pool.rows(plain).tolist() == list(range(9)) and pool.rows(any_thick).tolist() == list(range(12, 18))
+    assert pool.median("ink", 0) == 4
+
+
+def test_a_sum_of_means_is_as_long_as_a_code():
+    """Three means of three independent N(0, I) have the variance 1 together."""
+    sums = Arithmetic("thick - thin + thick", trials=2000)
+    terms = parse("thick - thin + thick", DIGITS)
+    codes = torch.randn(9000, 20, generator=torch.Generator().manual_seed(0))
+    model = given(Linear(SCALES))
+    model.decode = lambda found, condition: found
+    pool = Pool(codes, None, torch.zeros(1), torch.zeros(1), {})
+    exemplars = sums.draw_exemplars([torch.arange(start, start + 3000) for start in (0, 3000, 6000)])
+
+    class Holder:
+        pass
+
+    holder = Holder()
+    holder.model = model
+    found = sums.decode_sums(holder, pool, terms, exemplars)
+    assert found.shape == (2000, 20) and float(found.var()) == pytest.approx(1, abs=0.03)
+
+
+# Directions
+
+
+def test_principal_components_agree_with_the_singular_value_decomposition():
+    for shape in ((40, 7), (7, 40)):
+        rows = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        coordinates, variance = principal_components(rows, 3)
+        left, values, _ = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
+        torch.testing.assert_close(coordinates.abs(), (left * values)[:, :3].abs())
+        torch.testing.assert_close(variance, (values.square() / values.square().sum())[:3])
+
+
+def test_directions_of_a_linear_layer_are_its_singular_vectors():
+    """x = A z has the covariance A A^T: its components are the axes of z, each one deviation of z long."""
+    found = find_directions(CodeSpace(Linear(SCALES)), 5, "layer", samples=20_000)
+    torch.testing.assert_close(found.vectors.abs(), torch.eye(5), rtol=0, atol=0.05)  # 20,000 draws
+    expected = torch.tensor(SCALES).square()
+    torch.testing.assert_close(found.variance, expected / expected.sum(), rtol=0.05, atol=0)
+
+
+def test_the_first_layer_that_is_not_linear_is_found_and_layers_in_place_are_seen_before_they_work():
+    network = nn.Sequential(
+        nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(inplace=True), nn.Linear(6, 4), nn.Unflatten(1, (1, 2, 2))
+    )
+    network.latent_dim = 5
+    network.eval()
+    network.forward = lambda z, condition=None: nn.Sequential.forward(network, z)
+    space = CodeSpace(network)
+    assert first_nonlinear_layer(space) == "2"
+    z = torch.randn(3, 5)
+    torch.testing.assert_close(run_layer(space, "1", z, None), network[1](network[0](z)))
+    assert run_layer(space, "2", z, None).min() == 0
+    with pytest.raises(UserError, match="layer=9: there is none"):
+        run_layer(space, "9", z, None)
+
+
+def test_directions_change_pixels_in_the_order_of_their_variance():
+    model = given(Linear([0.3, 0.2, 0.1]))
+    found = find_directions(model.space, 3, "layer", samples=5000)
+    pixels = [measure_effect(model, vector, None, 0)["pixels"] for vector in found.vectors]
+    # tanh is nearly linear here: root mean square = scale / sqrt(64 pixels)
+    assert pixels == pytest.approx([scale / 8 for scale in (0.3, 0.2, 0.1)], rel=0.1)
+
+
+# Walks, planes, sheets
+
+
+def test_a_walk_passes_its_stations_on_the_sphere_and_closes():
+    stations = latents(range(3), 50)
+    path = walk_around(stations, 4)
+    assert path.shape == (12, 50)
+    torch.testing.assert_close(path[::4], stations)
+    cosine = torch.nn.functional.cosine_similarity(path, path.roll(-1, 0))
+    assert (cosine > 0.8).all()  # the last step too: right angles are divided by four
+    mixtures = straight_around(torch.eye(3), 4)
+    torch.testing.assert_close(mixtures.sum(1), torch.ones(12))
+    torch.testing.assert_close(mixtures[2], torch.tensor([0.5, 0.5, 0.0]))
+
+
+def test_a_plane_has_its_seeds_in_the_corners():
+    corners = latents(range(4), 30)
+    plane = square(corners, 5)
+    for place, corner in zip(((0, 0), (0, 4), (4, 0), (4, 4)), corners, strict=True):
+        torch.testing.assert_close(plane[place], corner)
+    weights = mix(torch.eye(4), 5)
+    torch.testing.assert_close(weights.sum(2), torch.ones(5, 5))
+    torch.testing.assert_close(weights[2, 2], torch.full((4,), 0.25))
+
+
+def test_walking_through_labels_alone_keeps_z(conditional):  # noqa: F811
+    walk = Walk(walkers=2, frames=3, labels=[1, 2], still=True)
+    frames = walk.images(conditional)
+    assert frames.shape == (6, 2, 1, 16, 16)
+    torch.testing.assert_close(frames[0], torch.as_tensor(conditional.sample([0, 1], labels=1)), rtol=0, atol=1e-6)
+    torch.testing.assert_close(frames[3], torch.as_tensor(conditional.sample([0, 1], labels=2)), rtol=0, atol=1e-6)
+    for options, message in (({"still": True}, "name the labels"), ({"walkers": 0}, "walkers=0")):
+        with pytest.raises(UserError, match=message):
+            Walk(**options)
+
+
+def test_a_sheet_keeps_every_pixel_of_small_images():
+    import base64
+    import io
+
+    images = torch.rand(7, 3, 8, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    sheet = make_sheet(images, 3, 10**6)
+    picture = Image.open(io.BytesIO(base64.b64decode(sheet["source"].partition(",")[2])))
+    assert picture.size == (18, 24) and (sheet["columns"], sheet["count"]) == (3, 7)
+    pixel = picture.getpixel((6 * (5 % 3) + 2, 8 * (5 // 3) + 4))  # image 5, row 4, column 2
+    assert pixel == tuple((images[5, :, 4, 2] * 127.5 + 128).to(torch.uint8).tolist())
+
+
+def test_a_sheet_of_large_images_is_made_smaller_until_it_fits():
+    noise = torch.rand(4, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    sheet = make_sheet(noise, 2, 30_000)
+    assert sheet["width"] in (64, 128) and len(sheet["source"]) < 4 / 3 * 30_000 + 100
+
+
+# Inversion
+
+
+def test_inversion_of_a_linear_generator_finds_the_code():
+    network = Linear([1.0, 0.8, 0.6])
+    model = given(network)
+    z = latents([100, 101], 3)
+    targets = model.decode(z)
+    found = Invert(steps=500, starts=32, kept=2, prior=0.0).invert(model, targets)
+    torch.testing.assert_close(found.codes, z, rtol=0, atol=1e-2)
+    assert float(found.error.max()) < 1e-6 < float(found.start_error.min())
+
+
+def test_a_prior_shortens_codes():
+    model = given(Linear([0.1, 0.1]))
+    targets = model.decode(torch.tensor([[3.0, 0.0]]))
+    free, held = (
+        Invert(steps=300, starts=8, kept=1, prior=prior).invert(model, targets).codes.norm() for prior in (0.0, 0.01)
+    )
+    assert float(held) < 0.9 * float(free)
+
+
+def test_errors_of_pairs_and_decibels():
+    one, other = torch.rand(3, 1, 4, 4), torch.rand(5, 1, 4, 4)
+    expected = (one[:, None] - other[None]).square().mean((2, 3, 4))
+    torch.testing.assert_close(pairwise_errors(other, one), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(psnr(torch.tensor([4.0, 0.04])), torch.tensor([0.0, 20.0]))
+
+
+def test_an_image_file_is_cropped_to_its_middle_and_what_is_none_is_refused(tmp_path):
+    picture = Image.new("RGB", (64, 32), "black")
+    picture.paste("white", (16, 0, 48, 32))
+    picture.save(tmp_path / "middle.png")
+    image = read_image(tmp_path / "middle.png", (1, 16, 16))
+    assert image.shape == (1, 16, 16) and float(image.min()) == pytest.approx(1)
+    (tmp_path / "text.png").write_text("<svg onload=alert(1)>")
+    for name, message in (("text.png", "is no image that can be read"), ("nothing.png", "there is no")):
+        with pytest.raises(UserError, match=message):
+            read_image(tmp_path / name, (1, 16, 16))
+
+
+# The verb
+
+
+def test_words_become_options_of_the_verb():
+    assert name_options(["run=outputs/a", "walk", "labels=3,8", "frames=2"]) == [
+        "run=outputs/a", "verb=walk", "walk.labels=[3,8]", "walk.frames=2",
+    ]  # fmt: skip
+    assert name_options(["arithmetic", "expression=thick 3 - thin 3"])[1] == "arithmetic.expression='thick 3 - thin 3'"
+    assert name_options(["page", "seed=2", "hydra.verbose=true", "--help"])[1:] == [
+        "page.seed=2",
+        "hydra.verbose=true",
+        "--help",
+    ]
+    for words, message in ((["wlak"], "Did you mean walk"), (["walk", "page"], "name one of")):
+        with pytest.raises(UserError, match=message):
+            name_options(words)
+
+
+@pytest.fixture(scope="module")
+def explored(finished_run, tmp_path_factory):
+    """Every verb on a tiny run, with few samples: {verb: (what it said, its values)}."""
+    folder = tmp_path_factory.mktemp("explored")
+    root = str(finished_run.parent / "data")
+    verbs = {
+        "walk": {"_target_": "zerosum.explorer.walk.Walk", "walkers": 2, "stations": 2, "frames": 2},
+        "arithmetic": {
+            "_target_": "zerosum.explorer.arithmetic.Arithmetic", "count": 200, "trials": 10,
+            "expression": "bright - dark + dark",
+        },
+        "invert": {"_target_": "zerosum.explorer.invert.Invert", "count": 2, "steps": 5, "starts": 4, "kept": 2},
+        "neighbours": {"_target_": "zerosum.explorer.neighbours.Neighbours", "count": 20, "shown": 3},
+        "traverse": {"_target_": "zerosum.explorer.traverse.Traverse", "count": 2, "rows": 1, "samples": 100},
+        "truncate": {"_target_": "zerosum.explorer.truncate.Truncate", "values": [0.5, 1.0], "count": 64},
+    }  # fmt: skip
+    found = {}
+    for name, options in verbs.items():
+        said = explore(finished_run, name, options, root=root, output=str(folder), checkpoint="last")
+        found[name] = said, json.loads((folder / f"{name}.json").read_text())
+    return folder, found
+
+
+def test_every_verb_writes_its_pictures_and_numbers(explored):
+    folder, found = explored
+    names = (
+        "walk.gif",
+        "arithmetic.png",
+        "invert.png",
+        "neighbours.png",
+        "traverse.png",
+        "truncate.png",
+        "truncate_curve.png",
+    )
+    for name in names:
+        with Image.open(folder / name) as picture:
+            assert picture.width > 60
+            assert getattr(picture, "n_frames", 1) == (4 if name == "walk.gif" else 1)
+    assert all("written to" in said for said, _ in found.values())
+
+
+def test_numbers_stand_beside_what_they_are_compared_with(explored):
+    values = {name: values for name, (_, values) in explored[1].items()}
+    assert set(values["arithmetic"]) == {"goal", "result", "last_term_alone", "any_sample", "direction"}
+    assert values["arithmetic"]["goal"] == "thick" and 0 <= values["arithmetic"]["result"]["ink"] <= 1
+    assert set(values["truncate"]["values"]) == {"0.5", "1"} and "recall" in values["truncate"]["floor"]
+    assert values["truncate"]["protocol"]["n_fake"] == 64
+    for name in ("pixels", "features"):
+        assert set(values["neighbours"][name]) == {"samples", "held_out_images"}
+    for error, start in zip(values["invert"]["psnr"], values["invert"]["psnr_of_nearest_start"], strict=True):
+        assert error > start
+    assert len(values["invert"]["codes"]) == 2 and values["invert"]["space"] == "z"
+
+
+def test_without_data_it_says_what_to_name(composed, tmp_path, finished_run):
+    from zerosum.commands.export import export
+
+    export(finished_run, output=str(tmp_path / "shared"))
+    node = {"_target_": "zerosum.explorer.neighbours.Neighbours"}
+    with pytest.raises(UserError, match="name the run that it was made of"):
+        explore(tmp_path / "shared", "neighbours", node)
+    walk = {"_target_": "zerosum.explorer.walk.Walk", "walkers": 1, "frames": 1, "stations": 2}
+    assert "walk.gif" in explore(tmp_path / "shared", "walk", walk)
+    assert (tmp_path / "shared" / "explorer" / "walk.gif").is_file()
+
+
+def test_points_are_refused_in_one_sentence(made, tmp_path):
+    node = {"_target_": "zerosum.explorer.traverse.Traverse"}
+    with pytest.raises(UserError, match=r"makes samples of \[2\]"):
+        explore(made, "traverse", node, output=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_the_verb_from_a_shell_and_films_as_mp4(finished_run, tmp_path):
+    import shutil
+
+    options = [f"run={finished_run}", f"output={tmp_path}", "walk", "walkers=1", "frames=2"]
+    assert "walk.gif" in verb("explore.py", *options, cwd=tmp_path)
+    assert "Did you mean" in verb("explore.py", *options, "framse=3", cwd=tmp_path, fails=True)
+    assert "expected a whole number" in verb("explore.py", *options, "stations=two", cwd=tmp_path, fails=True)
+    if shutil.which("ffmpeg"):
+        verb("explore.py", *options, "format=mp4", cwd=tmp_path)
+        assert (tmp_path / "walk.mp4").read_bytes()[4:8] == b"ftyp"
