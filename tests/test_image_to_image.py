@@ -188,6 +188,18 @@ def test_a_weight_of_zero_gives_the_generator_of_the_distance_alone(composed, tm
     assert any(not torch.equal(nonsat[name], least[name]) for name in nonsat if name.startswith("discriminator."))
 
 
+def test_an_exported_run_makes_the_same_images_of_the_same_conditions(composed, tmp_path):
+    from zerosum.commands.export import export
+    from zerosum.runs.trained import load as load_trained
+
+    train_small(composed, tmp_path / "run", "~callbacks.evaluate", "~callbacks.samples", "run.images=16")
+    export(tmp_path / "run", checkpoint="last", output=str(tmp_path / "out"))
+    run, exported = load_trained(tmp_path / "run", "last"), load_trained(tmp_path / "out")
+    condition = torch.randn(3, 1, 4, 4).clamp(-1, 1)
+    assert torch.equal(run.sample([4, 5, 6], condition), exported.sample([4, 5, 6], condition))
+    assert torch.equal(run.sample([4, 5]), exported.sample([4, 5]))  # of the conditions that it keeps
+
+
 @pytest.mark.parametrize("given", [[1, 8], [1, 8, 0], "1", [1, 8, "8"]])
 def test_a_damaged_shape_of_the_condition_is_refused(tmp_path, given):
     with pytest.raises(UserError, match=r"damaged data\.condition_shape"):
