@@ -66,13 +66,11 @@ class Page(NamedTuple):
 
 PAIRED = ("psnr", "ssim", "sharpness", "fid")
 LAWFUL = ("law_distance", "answers_right", "law_covered", "answer_diversity", "fid")
-HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")
 PAGES = {
     "super_resolution": Page("L1 alone", PAIRED, "bilinear"),
     "edges": Page("L1 alone", PAIRED),
     "unpaired": Page("without adversary", PAIRED, "the negative as it is"),
     "next_frame": Page("L2 alone", LAWFUL, answers=("left", "right")),
-    "dyed": Page("L2 alone", LAWFUL, answers=HUES),
 }
 
 
