@@ -35,6 +35,8 @@ FOLDER = Path(__file__).parent / "applications"
 ARROWS = {"psnr": "↑", "ssim": "↑", "fid": "↓", "law_distance": "↓", "answers_right": "↑", "law_covered": "↑"}
 SHOWN = 10
 """Test images in a picture"""
+FILLED = 60
+"""Test images with missing pixels"""
 SEEDS = 6
 """Of each condition, where there are several answers"""
 
@@ -64,13 +66,11 @@ class Page(NamedTuple):
 
 PAIRED = ("psnr", "ssim", "sharpness", "fid")
 LAWFUL = ("law_distance", "answers_right", "law_covered", "answer_diversity", "fid")
-HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")
 PAGES = {
     "super_resolution": Page("L1 alone", PAIRED, "bilinear"),
     "edges": Page("L1 alone", PAIRED),
     "unpaired": Page("without adversary", PAIRED, "the negative as it is"),
     "next_frame": Page("L2 alone", LAWFUL, answers=("left", "right")),
-    "dyed": Page("L2 alone", LAWFUL, answers=HUES),
 }
 
 
@@ -93,14 +93,14 @@ def main(name: str, run: Path, without: Path) -> None:
 def make_inpainting(run: Path) -> None:
     """The same of in-painting: every mask, on the same held-out images."""
     subject = Subject(load_trained(run, "last"), run, FOLDER)
-    found = {mask: Inpaint(mask).look(subject) for mask in MASKS}
+    found = {mask: Inpaint(mask, FILLED).look(subject) for mask in MASKS}
     lines = ["| missing | by | psnr ↑ | read as their class ↑ |", "|---|---|---:|---:|"]
     for mask, (values, _) in found.items():
         for name, value in values.items():
             decibels = f"{value['psnr']:.2f}" if "psnr" in value else ""
             lines.append(f"| {mask} | {name} | {decibels} | {value['accuracy']:.1%} |")
     search = Search()
-    lines += ["", f"The first {Inpaint().count} test images; {search.starts:,} starts, {search.kept} of them kept,"]
+    lines += ["", f"The first {FILLED} test images; {search.starts:,} starts, {search.kept} of them kept,"]
     lines[-1] += f" {search.steps} steps; {subject.model.images_seen:,} images seen in training."
     fill(FOLDER / "inpainting.md", "\n".join(lines))
     save_png(found["center"][1], FOLDER / "inpainting.png")

@@ -43,7 +43,7 @@ def test_networks_take_conditions_of_any_size(shape, condition_shape):
     assert logits.shape == (2, (shape[1] // 4) ** 2)
 
 
-@pytest.mark.parametrize(("depth", "side"), [(2, 18), (3, 38), (4, 78)])
+@pytest.mark.parametrize(("depth", "side"), [(1, 8), (2, 18), (3, 38), (4, 78)])
 def test_a_patch_is_as_wide_as_the_docstring_says(depth, side):
     network = Discriminator((1, 128, 128), None, 2, depth, spectral_norm=True).eval()
     images = torch.randn(1, 1, 128, 128, requires_grad=True)
@@ -186,6 +186,18 @@ def test_a_weight_of_zero_gives_the_generator_of_the_distance_alone(composed, tm
     )
     assert all(torch.equal(nonsat[name], least[name]) for name in nonsat if name.startswith("generator."))
     assert any(not torch.equal(nonsat[name], least[name]) for name in nonsat if name.startswith("discriminator."))
+
+
+def test_an_exported_run_makes_the_same_images_of_the_same_conditions(composed, tmp_path):
+    from zerosum.commands.export import export
+    from zerosum.runs.trained import load as load_trained
+
+    train_small(composed, tmp_path / "run", "~callbacks.evaluate", "~callbacks.samples", "run.images=16")
+    export(tmp_path / "run", checkpoint="last", output=str(tmp_path / "out"))
+    run, exported = load_trained(tmp_path / "run", "last"), load_trained(tmp_path / "out")
+    condition = torch.randn(3, 1, 4, 4).clamp(-1, 1)
+    assert torch.equal(run.sample([4, 5, 6], condition), exported.sample([4, 5, 6], condition))
+    assert torch.equal(run.sample([4, 5]), exported.sample([4, 5]))  # of the conditions that it keeps
 
 
 @pytest.mark.parametrize("given", [[1, 8], [1, 8, 0], "1", [1, 8, "8"]])

@@ -153,6 +153,7 @@ def everything():
 FUNCTIONS = (
     *("zerosum.training.loggers.wandb_logger", "zerosum.report.run_report.write_run_report"),
     *("zerosum.gan.labels.conditions.conditions_of_data", "zerosum.models.conditioning.condition_batch_norms"),
+    "zerosum.models.conditioning.build_for_images",
 )
 WRITES = re.compile(r"path|file|folder|dir|output|root|url|host|project|command|mode$")
 

@@ -31,7 +31,7 @@ class Search:
     `window` pixels around it. The paper starts from one random point.
     """
 
-    steps: int = 300
+    steps: int = 150
     starts: int = 1000
     kept: int = 4
     lr: float = 0.05

@@ -28,7 +28,7 @@ class Inpaint:
         mask: str = "center",
         count: int = 100,
         shown: int = 10,
-        steps: int = 300,
+        steps: int = 150,
         starts: int = 1000,
         kept: int = 4,
         rate: float = 0.05,

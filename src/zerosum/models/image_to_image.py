@@ -107,7 +107,7 @@ class Doubling(nn.Module):
 class Discriminator(nn.Module):
     """Scores overlapping patches of an image, beside its condition if it has one; each patch has one logit.
 
-    `depth` convolutions halve the sides, so a patch is 18, 38 or 78 pixels wide for a depth of 2, 3 or 4 and there are
+    `depth` convolutions halve the sides, so a patch is 8, 18, 38 or 78 pixels wide for a depth of 1 to 4 and there are
     (side / 2^depth)^2 of them. `spectral_norm` takes batch norm's place (Miyato et al. 2018).
     """
 

@@ -90,7 +90,9 @@ def describe(
         "name": name,
         "model": {"generator": config["model"]["generator"]},
         "labels": kept,
-        "data": {key: config["data"].get(key) for key in ("sample_shape", "num_classes", "num_attributes")},
+        "data": {
+            key: config["data"].get(key) for key in ("sample_shape", "num_classes", "num_attributes", "condition_shape")
+        },
         "classes": None if classes is None else list(classes),
         "images_seen": module.images_seen,
         "weights": weights,

@@ -1,0 +1,55 @@
+"""The script that fills the pages of docs/applications."""
+
+import importlib.util
+import shutil
+
+import pytest
+from conftest import ROOT
+from PIL import Image
+from test_image_to_image import SMALL
+
+from zerosum.experiment.train import train
+
+PAGES = ROOT / "docs" / "applications"
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("make_applications", ROOT / "docs" / "make_applications.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_page_has_a_block_for_its_table_and_a_preset_or_a_verb(script):
+    for name in [*script.PAGES, "inpainting"]:
+        text = (PAGES / f"{name}.md").read_text()
+        assert text.count("<!-- table -->\n") == text.count("<!-- end -->\n") == 1
+        assert f"python docs/make_applications.py {name} " in text
+        assert f"]({name}.md)" in (PAGES / "index.md").read_text()
+        assert name == "inpainting" or (ROOT / "conf/experiment/application" / f"{name}.yaml").exists()
+
+
+def test_a_table_has_a_row_for_each_model_and_blanks_where_nothing_is_measured(script):
+    page = script.Page("L2 alone", ("law_distance", "fid"), answers=("left", "right"))
+    values = {"a": {"law_distance": 0.12345, "fid": 12.345, "answer_share_0": 0.3}, "b": {"law_distance": 1.0}}
+    assert script.table(page, values).splitlines() == [
+        "| | law_distance ↓ | fid ↓ | share left | share right |",
+        "|---|---:|---:|---:|---:|",
+        "| a | 0.123 | 12.3 | 0.3 |  |",
+        "| b | 1 |  |  |  |",
+    ]
+
+
+@pytest.mark.slow
+def test_two_runs_fill_a_page_and_draw_its_picture(script, composed, tmp_path, monkeypatch):
+    shutil.copy(PAGES / "super_resolution.md", tmp_path)
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    for weight in (1, 0):
+        train(composed(*SMALL, f"loss.weight={weight}", f"run.folder={tmp_path}/{weight}"))
+    script.main("super_resolution", tmp_path / "1", tmp_path / "0")
+    text = (tmp_path / "super_resolution.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith(("| bilinear", "| L1 alone", "| with adversary"))]
+    assert len(rows) == 3 and "Measured by: " in text and "64 images seen, seed 0" in text
+    with Image.open(tmp_path / "super_resolution.png") as picture:
+        assert picture.width > picture.height  # ten columns, five rows
