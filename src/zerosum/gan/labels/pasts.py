@@ -1,6 +1,7 @@
 """Pasts of time series as conditions."""
 
 import torch
+from torch import Tensor
 
 from zerosum.data.dataset import DataShape
 from zerosum.errors import UserError
@@ -14,6 +15,7 @@ class PastConditions(AttributeConditions):
     """Pasts (B, T) float: those of training windows, and of test windows for pictures."""
 
     use = "conditioned on the past"
+    shown: Tensor
 
     def __init__(self, shape: DataShape) -> None:
         if shape.num_attributes is None or len(shape.sample_shape) != 1:
