@@ -234,12 +234,12 @@ def reading(found: dict[str, dict[str, dict[str, float]]]) -> str:
         f" {excess['gan']}, that of the energy score by {excess['scored']}, and that of squared errors, whose futures"
         f" have little spread, by {excess['mean']}. Of what followed, the GAN's 90% band holds"
         f" {sines['gan']['covered_90']:.0%}, {ar2['gan']['covered_90']:.0%} and, on sunspots,"
-        f" {sun['gan']['covered_90']:.0%}. The energy score is the training to compare with where it can be computed, as"
-        " here; an adversary needs no rule. The judge of two units gives the GAN"
+        f" {sun['gan']['covered_90']:.0%}. The energy score is the training to compare with where it can be computed,"
+        " as here; an adversary needs no rule. The judge of two units gives the GAN"
         f" {sines['gan']['discriminative_weak']:.3f} on sines, the strong one"
-        f" {sines['gan']['discriminative_strong']:.3f}, and the exact forecaster {sines['exact']['discriminative_weak']:.3f}"
-        f" and {sines['exact']['discriminative_strong']:.3f}: a score is the judge's as much as the model's, and says"
-        " little without the exact forecaster's beside it."
+        f" {sines['gan']['discriminative_strong']:.3f}, and the exact forecaster"
+        f" {sines['exact']['discriminative_weak']:.3f} and {sines['exact']['discriminative_strong']:.3f}:"
+        " a score is the judge's as much as the model's, and says little without the exact forecaster's beside it."
     )
 
 
