@@ -199,15 +199,15 @@ Gaussian.
 
 {table}
 
-*The last model of each run, seed 0, {images:,} training windows (64,000 of sunspots), {minutes:.0f} minutes for the GAN on sines in one
-process of one thread beside other work; {paths} sampled futures of each of 1,000 held-out pasts (of sunspots: drawn
-from the 94 windows whose future lies after 1900). CRPS: continuous ranked probability score, mean over steps, in
-deviations of the series, and its excess over the exact forecaster's. Quantile error: the mean difference between q
-and the share of sampled futures below the true q-quantile, q = 5, 25, 50, 75, 95%; the exact forecaster's own shows
-the noise of {paths} futures. In the band: the share of what followed in the middle 50% and 90% of the futures.
-Discriminative and predictive score: TimeGAN's (Yoon et al. 2019), on windows of 40 steps whose last 16 are sampled,
-by GRUs of 2 units, as in the paper, and of 64, trained for {judged} steps on 750 windows; the judge is new each
-time, and 250 windows leave ± 0.03 of noise. Sunspots have too few windows to train a judge.*
+*The last model of each run, seed 0, {images:,} training windows (64,000 of sunspots), {minutes:.0f} minutes for the
+GAN on sines in one process of one thread beside other work; {paths} sampled futures of each of 1,000 held-out pasts
+(of sunspots: drawn from the 94 windows whose future lies after 1900). CRPS: continuous ranked probability score, mean
+over steps, in deviations of the series, and its excess over the exact forecaster's. Quantile error: the mean
+difference between q and the share of sampled futures below the true q-quantile, q = 5, 25, 50, 75, 95%; the exact
+forecaster's own shows the noise of {paths} futures. In the band: the share of what followed in the middle 50% and 90%
+of the futures. Discriminative and predictive score: TimeGAN's (Yoon et al. 2019), on windows of 40 steps whose last
+16 are sampled, by GRUs of 2 units, as in the paper, and of 64, trained for {judged} steps on 750 windows; the judge
+is new each time, and 250 windows leave ± 0.03 of noise. Sunspots have too few windows to train a judge.*
 
 **Read it so.** {reading}
 

@@ -1,1 +1,0 @@
-"""Uses of a trained generator or of an adversarial loss."""
