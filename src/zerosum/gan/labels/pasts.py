@@ -30,6 +30,9 @@ class PastConditions(AttributeConditions):
         self.shown.copy_(dataset.split("test").attributes[:PANELS])  # type: ignore[attr-defined]
 
     def arrange(self, count: int) -> Columns:
-        """Column i goes on from test window i; above stands its past, as much of it as a future is long."""
-        futures = self.shown.repeat(max(1, count // PANELS), 1)
-        return Columns(futures, PANELS, [], self.shown[:, -self.future :])
+        """Column i goes on from test window i."""
+        return Columns(self.shown.repeat(max(1, count // PANELS), 1), PANELS, [])
+
+    def rows_above(self, columns: int) -> Tensor:
+        """The pasts of the columns, as much of each as a future is long."""
+        return self.shown[:columns, -self.future :].cpu()

@@ -64,7 +64,7 @@ def draw_traversals(model: sampling.Model, conditions: Codes, rows: int, reach: 
 def draw_code(model: sampling.Model, conditions: Codes, code: int, rows: int, reach: float) -> Image.Image:
     """One row for each of the seeds 0 to `rows` - 1, one column for each value of a code."""
     values = conditions.values_of(code, reach)
-    condition, columns, names, _ = conditions.traverse(code, values, range(rows))
+    condition, columns, names = conditions.traverse(code, values, range(rows))
     seeds = [seed for seed in range(rows) for _ in range(columns)]
     samples = torch.cat([batch.float().cpu() for batch in sampling.images(model, seeds, condition)])
     return add_heading(grid(samples, columns), names, conditions.codes.names[code])
