@@ -3,6 +3,7 @@
 python docs/make_futures.py outputs/futures
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -37,7 +38,7 @@ MODELS = {
 }
 COLOURS = {"exact": "#000000", "gan": "#d55e00", "scored": "#0072b2", "mean": "#009e73"}
 STEP = 8
-JUDGED = 250
+JUDGED = 150
 """Steps that a judge is trained for"""
 PATHS = 100
 
@@ -62,6 +63,16 @@ def protocol_of(runs: Path, series: str, judges: bool) -> FuturesProtocol:
     protocol = FuturesProtocol("futures", metrics, pasts=1_000, paths=PATHS)
     protocol.prepare(load_dataset(runs / f"{series}_gan"))
     return protocol
+
+
+def measured(runs: Path, series: str) -> dict[str, dict[str, float]]:
+    """As `measure`, from the file beside the runs where there is one."""
+    path = runs / f"{series}_measured.json"
+    if not path.exists():
+        text = json.dumps(measure(runs, series), indent=1)
+        save_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def measure(runs: Path, series: str) -> dict[str, dict[str, float]]:
@@ -249,7 +260,7 @@ def main() -> None:
     runs = Path(sys.argv[1])
     torch.set_num_threads(1)
     train_missing(runs)
-    found = {series: measure(runs, series) for series in SERIES}
+    found = {series: measured(runs, series) for series in SERIES}
     FOLDER.mkdir(exist_ok=True)
     draw_fans(runs)
     draw_planning(runs)
