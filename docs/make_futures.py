@@ -246,12 +246,14 @@ def reading(found: dict[str, dict[str, dict[str, float]]]) -> str:
         f" {excess['gan']}, that of the energy score by {excess['scored']}, and that of squared errors, whose futures"
         f" have little spread, by {excess['mean']}. Of what followed, the GAN's 90% band holds"
         f" {sines['gan']['covered_90']:.0%}, {ar2['gan']['covered_90']:.0%} and, on sunspots,"
-        f" {sun['gan']['covered_90']:.0%}. The energy score is the training to compare with where it can be computed,"
-        " as here; an adversary needs no rule. The judge of two units gives the GAN"
-        f" {sines['gan']['discriminative_weak']:.3f} on sines, the strong one"
-        f" {sines['gan']['discriminative_strong']:.3f}, and the exact forecaster"
-        f" {sines['exact']['discriminative_weak']:.3f} and {sines['exact']['discriminative_strong']:.3f}:"
-        " a score is the judge's as much as the model's, and says little without the exact forecaster's beside it."
+        f" {sun['gan']['covered_90']:.0%}. The energy score needs no adversary where it can be computed, as here; it"
+        " judges the distance of whole paths, in which a sharp turn counts little. On sines the judge of two units gives"
+        f" the GAN {sines['gan']['discriminative_weak']:.3f}, the energy score"
+        f" {sines['scored']['discriminative_weak']:.3f} and the exact forecaster"
+        f" {sines['exact']['discriminative_weak']:.3f}; the strong judge gives them"
+        f" {sines['gan']['discriminative_strong']:.3f}, {sines['scored']['discriminative_strong']:.3f} and"
+        f" {sines['exact']['discriminative_strong']:.3f}. A score is the judge's as much as the model's, and says little"
+        " without the exact forecaster's beside it."
     )
 
 
@@ -267,7 +269,7 @@ def main() -> None:
     record = read_record(runs / "regime_sines_gan" / "metrics.json")
     sines = found["regime_sines"]
     planning_reading = (
-        f"By its futures the GAN catches {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
+        f"The law allows {sines['exact']['caught_by_futures']:.1%}. By its futures the GAN catches {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
         f" error catches {sines['mean']['caught_by_mean']:.1%} at its mean."
     )
     text = PAGE.format(
