@@ -247,13 +247,13 @@ def reading(found: dict[str, dict[str, dict[str, float]]]) -> str:
         f" have little spread, by {excess['mean']}. Of what followed, the GAN's 90% band holds"
         f" {sines['gan']['covered_90']:.0%}, {ar2['gan']['covered_90']:.0%} and, on sunspots,"
         f" {sun['gan']['covered_90']:.0%}. The energy score needs no adversary where it can be computed, as here; it"
-        " judges the distance of whole paths, in which a sharp turn counts little. On sines the judge of two units gives"
-        f" the GAN {sines['gan']['discriminative_weak']:.3f}, the energy score"
+        " judges the distance of whole paths, in which a sharp turn counts little. On sines the judge of two units"
+        f" gives the GAN {sines['gan']['discriminative_weak']:.3f}, the energy score"
         f" {sines['scored']['discriminative_weak']:.3f} and the exact forecaster"
         f" {sines['exact']['discriminative_weak']:.3f}; the strong judge gives them"
         f" {sines['gan']['discriminative_strong']:.3f}, {sines['scored']['discriminative_strong']:.3f} and"
-        f" {sines['exact']['discriminative_strong']:.3f}. A score is the judge's as much as the model's, and says little"
-        " without the exact forecaster's beside it."
+        f" {sines['exact']['discriminative_strong']:.3f}. A score is the judge's as much as the model's, and says"
+        " little without the exact forecaster's beside it."
     )
 
 
@@ -269,7 +269,8 @@ def main() -> None:
     record = read_record(runs / "regime_sines_gan" / "metrics.json")
     sines = found["regime_sines"]
     planning_reading = (
-        f"The law allows {sines['exact']['caught_by_futures']:.1%}. By its futures the GAN catches {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
+        f"The law allows {sines['exact']['caught_by_futures']:.1%}. By its futures the GAN catches"
+        f" {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
         f" error catches {sines['mean']['caught_by_mean']:.1%} at its mean."
     )
     text = PAGE.format(
