@@ -151,7 +151,8 @@ def test_what_does_not_go_together_is_refused_before_training(composed, options,
 def test_each_preset_of_an_application_builds_and_says_its_command(composed, name):
     text = (ROOT / f"conf/experiment/application/{name}.yaml").read_text()
     assert f"python train.py experiment=application/{name}\n" in text
-    assert build(validate(composed(f"experiment=application/{name}"))).run.images <= 150_000
+    built = build(validate(composed(f"experiment=application/{name}")))
+    assert built.run.images <= 150_000 or len(built.data.dataset.sample_shape) < 3  # of images, minutes at most
 
 
 def train_small(composed, folder, *options):

@@ -38,7 +38,7 @@ class Imitator(GenerativeModule):
 
     def act(self, observations: Tensor, draws: Tensor) -> Tensor:
         """Actions of the policy's moving average, as `zerosum.data.environments.Act`."""
-        return self.ema.network.act(observations.to(self.device), draws.to(self.device)).cpu()  # type: ignore[no-any-return]
+        return self.ema.network.act(observations.to(self.device), draws.to(self.device)).cpu()  # type: ignore[operator, no-any-return]
 
     @torch.no_grad()
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:

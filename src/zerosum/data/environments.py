@@ -100,8 +100,8 @@ def play(environment: Environment, act: Act, seeds: Sequence[int], steps: int, o
     for chance in torch.stack(draws, 1):
         chosen = act(observations[-1], chance)
         moves = [game.step(action)[:3] for game, action in zip(games, chosen.tolist(), strict=True)]
-        now, gains, ended = zip(*moves, strict=True)
-        now = [game.reset()[0] if end else seen for game, seen, end in zip(games, now, ended, strict=True)]
+        seen, gains, ended = zip(*moves, strict=True)
+        now = [game.reset()[0] if end else last for game, last, end in zip(games, seen, ended, strict=True)]
         observations.append(environment.scaled(now))
         actions.append(chosen)
         rewards.append(torch.tensor(gains))

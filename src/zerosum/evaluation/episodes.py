@@ -56,6 +56,8 @@ class EpisodeReturn:
 class EpisodeProtocol:
     """Metrics of `episodes` episodes, each to its end or the environment's limit; the floor is what the expert gets."""
 
+    dataset: Demonstrations
+
     def __init__(self, name: str, metrics: dict[str, EpisodeMetric], episodes: int = 50, seed: int = 0) -> None:
         check_positive("protocol", episodes=episodes - 1)
         check_metrics(metrics)

@@ -102,6 +102,14 @@ class ForecastScores:
 class FuturesProtocol:
     """Metrics of `paths` sampled futures of each of `pasts` held-out pasts; the floor is the exact forecaster's."""
 
+    dataset: Series
+    known: Tensor
+    """(P, past)"""
+    truth: Tensor
+    """(P, future)"""
+    exact: Tensor | None
+    """(P, K, future)"""
+
     def __init__(
         self, name: str, metrics: dict[str, ForecastMetric], pasts: int = 200, paths: int = 100, seed: int = 0
     ) -> None:

@@ -1,6 +1,7 @@
 """Pasts of time series as conditions."""
 
 import torch
+from torch import Tensor
 
 from zerosum.data.dataset import DataShape
 from zerosum.errors import UserError
@@ -14,6 +15,7 @@ class PastConditions(AttributeConditions):
     """Pasts (B, T) float: those of training windows, and of test windows for pictures."""
 
     use = "conditioned on the past"
+    shown: Tensor
 
     def __init__(self, shape: DataShape) -> None:
         if shape.num_attributes is None or len(shape.sample_shape) != 1:
@@ -28,6 +30,9 @@ class PastConditions(AttributeConditions):
         self.shown.copy_(dataset.split("test").attributes[:PANELS])  # type: ignore[attr-defined]
 
     def arrange(self, count: int) -> Columns:
-        """Column i goes on from test window i; above stands its past, as much of it as a future is long."""
-        futures = self.shown.repeat(max(1, count // PANELS), 1)
-        return Columns(futures, PANELS, [], self.shown[:, -self.future :])
+        """Column i goes on from test window i."""
+        return Columns(self.shown.repeat(max(1, count // PANELS), 1), PANELS, [])
+
+    def rows_above(self, columns: int) -> Tensor:
+        """The pasts of the columns, as much of each as a future is long."""
+        return self.shown[:columns, -self.future :].cpu()
