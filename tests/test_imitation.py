@@ -168,7 +168,7 @@ def test_games_that_cannot_be_played_are_refused(options, message):
 
 
 def test_data_of_another_kind_or_environment_are_refused(composed):
-    with pytest.raises(UserError, match="dataset.environment is missing"):
+    with pytest.raises(UserError, match=r"dataset\.environment is missing"):
         build(validate(composed("dataset=ring", "model=gail")))
     acrobot = "model.environment={_target_: zerosum.data.environments.Acrobot}"
     with pytest.raises(UserError, match="dataset=cart_pole"):
