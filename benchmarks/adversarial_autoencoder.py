@@ -74,12 +74,17 @@ def has_diverged(result: dict[str, Any]) -> bool:
 def row(dataset: str, model: str, results: list[dict[str, Any]]) -> str:
     """A line of the table: mean and standard deviation over seeds of the last values."""
     cells = []
-    for name, digits in (("rfid", 2), ("psnr", 2)):
+    for name, digits in (("rfid", 3), ("psnr", 2)):
         values = [result["history"][-1][name] for result in results]
         spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
         cells.append(f"{mean(values):.{digits}f}{spread}")
     diverged = sum(map(has_diverged, results))
     return f"| {dataset} | {model} | {len(results)} | {' | '.join(cells)} | {diverged} of {len(results)} |"
+
+
+def name_of(dataset: str, model: str, seed: int) -> str:
+    """The folder of a run."""
+    return "_".join(f"{dataset} {model} {seed}".replace("+", "").replace(",", "").split())
 
 
 def main(root: Path, folder: Path) -> None:
@@ -91,9 +96,13 @@ def main(root: Path, folder: Path) -> None:
     for seed in SEEDS:
         for dataset, data in datasets.items():
             for model, options in MODELS.items():
-                name = "_".join(f"{dataset} {model} {seed}".replace("+", "").replace(",", "").split())
-                result = measure(folder / name, (*data, *options, f"seed={seed}"))
+                result = measure(folder / name_of(dataset, model, seed), (*data, *options, f"seed={seed}"))
                 found.setdefault((dataset, model), []).append(result)
+    print_page(found)
+
+
+def print_page(found: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
+    """The protocol and the table, a row for each dataset and loss."""
     print("# An adversarial loss as a part of an autoencoder\n")
     print(f"{date.today()}, {platform.machine()}, torch {torch.__version__}, 1 thread. By")
     print("`python benchmarks/adversarial_autoencoder.py <folder of MNIST and cifar10/> <folder for the runs>`.\n")
