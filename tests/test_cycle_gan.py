@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from zerosum.applications.cycle_gan import CycleGAN
 from zerosum.data.dataset import Batch
 from zerosum.errors import UserError
 from zerosum.models.image_to_image import Discriminator, Generator
-from zerosum.runs.load import load
+from zerosum.runs.load import load, load_dataset
 from zerosum.training.module import split
 
 SMALL = (
@@ -91,12 +92,12 @@ def test_terms_of_micro_batches_average_to_those_of_the_batch():
 
 @pytest.mark.slow
 def test_it_finds_the_negative_without_a_pair(composed, tmp_path):
-    """Squares on dark noise and their negatives: a translation is nearer to the truth than without an adversary."""
+    """Squares on dark noise: the translation is 4 dB nearer to the truth than the negative is."""
     from zerosum.experiment.train import train
 
-    values = {}
-    for weight in (1, 0):
-        options = [f"model.adversarial={weight}", "dataset.of.count=512", "run.images=8000", "optimizer.lr=0.002"]
-        outcome = train(composed(*SMALL, *options, f"run.folder={tmp_path}/{weight}"))
-        values[weight] = outcome.evaluate.history[-1].values["psnr"]
-    assert values[1] > values[0] + 5, values
+    options = ["dataset.of.count=512", "run.images=8000", "optimizer.lr=0.002", "model.identity=0"]
+    outcome = train(composed(*SMALL, *options, f"run.folder={tmp_path}/run"))
+    dataset = load_dataset(tmp_path / "run").split("test")
+    error = np.square(dataset.images.astype(float) - dataset.condition_images).mean()
+    unchanged = 10 * np.log10(255**2 / error)
+    assert outcome.evaluate.history[-1].values["psnr"] > unchanged + 4
