@@ -159,11 +159,12 @@ trajectory of a learned expert, every tenth step) it has 71.9 ± 23.9 in CartPol
 *400 steps of GAIL's policy (small) and the expert's pairs (ringed): the action by shape and colour, over two of the
 four observations.*
 
-**How the settings were chosen.** By trial on some of the same seeds, so the figures flatter themselves a little. With an
-entropy bonus of 0.01 CartPole's seed 0 reached 200, but its control drifted to 53 within 20,480 pairs; the preset's 0.05
-keeps the control at the demonstrator's level, and costs GAIL, whose policy draws its actions, the last steps to 200. In
-Acrobot 0.01 gave -129 and -139 (seeds 0 and 1), so its preset has the paper's 0.001. Its twenty pairs were chosen after
-one seed each of fifty (cloning -79) and of ten (cloning -313, GAIL -259 with entropy 0.05 and 4 games a step).
+**How the settings were chosen.** By trial on some of the same seeds, so the figures flatter themselves a little. With
+an entropy bonus of 0.01 CartPole's seed 0 reached 200, but its control drifted to 53 within 20,480 pairs; the
+preset's 0.05 keeps the control at the demonstrator's level, and costs GAIL, whose policy draws its actions, the last
+steps to 200. In Acrobot 0.01 gave -129 and -139 (seeds 0 and 1), so its preset has the paper's 0.001. Its twenty
+pairs were chosen after one seed each of fifty (cloning -79) and of ten (cloning -313, GAIL -259 with entropy 0.05 and
+4 games a step).
 
 **What is built.** The policy is improved by PPO (Schulman et al. 2017) where the paper has TRPO, in
 `src/zerosum/applications/policy.py`; D is trained by the project's losses
