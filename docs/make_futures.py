@@ -222,7 +222,7 @@ is new each time, and 250 windows leave ± 0.03 of noise. Sunspots have too few 
 
 **Read it so.** {reading}
 
-**How the settings were chosen.** The GAN's were, on sines of the same seed: four runs of 400 steps with R1 and R2 of
+**How the settings were chosen.** The GAN's were, on sines of the same seed: three runs of 400 steps with R1 and R2 of
 weight 0.1 and 1, and with the non-saturating loss, and before them a recurrent discriminator, which was slower and
 oscillated. The trainings without an adversary have Adam's defaults and were not tuned, so the comparison favours the
 GAN; 64,000 windows of sunspots are 500 steps, and may be too few for them.
