@@ -3,7 +3,7 @@
     python docs/make_tables.py digits_losses mnist_losses ring_losses relativistic_ablation mnist_labels
 
 reads outputs/<name>, writes docs/<name>.md and .png and benchmarks/results/<name>.json, and fills the blocks that start
-with `<!-- <name>: ... -->` in README.md and docs/labels.md, where there are any.
+with `<!-- <name>: ... -->` in README.md, docs/labels.md and docs/applications/, where there are any.
 """
 
 import json
@@ -24,6 +24,8 @@ TITLES = {
     "mnist_labels_none": ("The same without labels", "labels", "fid"),
     "fashion_mnist_projection": ("Fashion-MNIST by projection", "labels", "fid"),
     "mnist_100_labels": ("MNIST with 100 labels", "labels", "test_errors"),
+    "learning_triangle": ("The learning triangle on the ring", "model", "points_wasserstein"),
+    "learning_triangle_digits": ("The learning triangle on digits", "model", "fid"),
     "relativistic_ablation": ("R3GAN's ablation on the grid of 25 Gaussians", "loss,regularizer", "modes"),
 }
 
@@ -48,7 +50,7 @@ def main(names: list[str]) -> None:
         (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         lines = page.read_text(encoding="utf-8").splitlines()
         table = "\n".join(line for line in lines if line.startswith("|"))
-        for page in [ROOT / "README.md", *(ROOT / "docs").glob("labels.md")]:
+        for page in [ROOT / "README.md", ROOT / "docs" / "labels.md", *(ROOT / "docs" / "applications").glob("*.md")]:
             fill_block(page, name, table)
         print(ROOT / "docs" / f"{name}.md")
 
