@@ -83,7 +83,7 @@ class BinarizedMNIST(ImageDataset):
 
     def read(self, split: str) -> Split:
         """The official split, by the threshold or drawn once."""
-        gray, labels, _ = self.digits.split(split)
+        gray, labels, *_ = self.digits.split(split)
         if self.binarization == "threshold":
             return Split(black_or_white(gray >= 128), labels)
         random = generator(self.seed, split, "binarization")

@@ -85,7 +85,8 @@ def saved_shape(config: dict[str, Any], run: Path) -> DataShape:
     given = config["data"].get("condition_shape")
     if given is not None and not (isinstance(given, list) and len(given) == 3 and all(map(is_size, given))):
         raise UserError(f"{run / 'config.yaml'} has a damaged data.condition_shape: choose another run")
-    return DataShape(tuple(shape), *counts, None if given is None else tuple(given))
+    num_classes, num_attributes, levels = counts
+    return DataShape(tuple(shape), num_classes, num_attributes, levels, None if given is None else tuple(given))
 
 
 def is_size(value: Any) -> bool:
