@@ -60,7 +60,7 @@ def protocol_of(runs: Path, series: str, judges: bool) -> FuturesProtocol:
         metrics["catch"] = Catch(STEP)
         if judges:
             metrics |= {"weak": WeakJudge(steps=JUDGED), "strong": StrongJudge(steps=JUDGED)}
-    protocol = FuturesProtocol("futures", metrics, pasts=1_000, paths=PATHS)
+    protocol = FuturesProtocol("futures", metrics, pasts=1_000, futures=PATHS)
     protocol.prepare(load_dataset(runs / f"{series}_gan"))
     return protocol
 

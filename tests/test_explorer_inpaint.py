@@ -1,7 +1,6 @@
 """The verb inpaint: what it writes, and the models that it refuses."""
 
 import json
-from functools import partial
 
 import pytest
 from conftest import verb
@@ -14,13 +13,20 @@ from zerosum.explorer.inpaint import Inpaint
 QUICK = {"steps": 2, "starts": 8, "kept": 1}
 
 
+class QuickFeatures(ClassifierFeatures):
+    """A classifier that is trained in a second."""
+
+    def __init__(self):
+        super().__init__(steps=20)
+
+
 def options(**more):
     return {"_target_": "zerosum.explorer.inpaint.Inpaint", "count": 6, "shown": 3, **QUICK, **more}
 
 
 @pytest.mark.parametrize("mask", ["center", "random"])
 def test_it_judges_the_search_beside_what_needs_no_generator(finished_run, tmp_path, mask, monkeypatch):
-    monkeypatch.setattr("zerosum.explorer.subject.ClassifierFeatures", partial(ClassifierFeatures, steps=20))
+    monkeypatch.setattr("zerosum.explorer.subject.ClassifierFeatures", QuickFeatures)
     printed = explore(finished_run, "inpaint", options(mask=mask), "last", output=str(tmp_path))
     assert "search in z: " in printed and (tmp_path / f"inpaint_{mask}.png").exists()
     values = json.loads((tmp_path / "inpaint.json").read_text())

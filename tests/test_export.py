@@ -1,6 +1,7 @@
 """export.py: a card that tells the truth, and graphs that compute what the generator does, in batches of any size."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -125,19 +126,21 @@ def test_noise_is_an_input_that_changes_the_image(composed, tmp_path):
 
 
 def test_the_card_has_the_figures_of_the_exported_weights_with_their_floor(finished_run, tmp_path):
-    export(finished_run, ["torch_export"], "last", output=str(tmp_path), licences={"license": "mit"})
-    text = (tmp_path / "README.md").read_text()
+    run = shutil.copytree(finished_run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluation_*"))
+    folder = tmp_path / "export"
+    export(run, ["torch_export"], "last", output=str(folder), licences={"license": "mit"})
+    text = (folder / "README.md").read_text()
     record = read_record(finished_run / "metrics.json")
     row = re.search(r"\| fid ↓ \| (\S+) \| (\S+) \|", text)
     assert row[1] == f"{record.last.values['fid']:.4g}" and row[2] == f"{record.floor['fid']:.4g}"
     assert "n\\_fake 64" in text and "split test" in text and 'license: "mit"' in text
     assert "none needed: computed by zerosum" in text and "320 images" in text
     assert str(finished_run.parent) not in text
-    assert (tmp_path / "samples.png").is_file() and (tmp_path / "generator.pt2").is_file()
-    export(finished_run, [], "last", weights="raw", output=str(tmp_path))
-    text = (tmp_path / "README.md").read_text()
+    assert (folder / "samples.png").is_file() and (folder / "generator.pt2").is_file()
+    export(run, [], "last", weights="raw", output=str(folder))
+    text = (folder / "README.md").read_text()
     assert "These weights were not measured" in text and "those of the last step" in text
-    assert not (tmp_path / "generator.pt2").exists()  # it would have other weights than the rest
+    assert not (folder / "generator.pt2").exists()  # it would have other weights than the rest
 
 
 def test_the_lines_of_the_card_run(composed, tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ def test_crps_is_the_mean_over_pairs():
 
 
 def ar2_forecasts(sampled_of) -> dict[str, float]:
-    protocol = FuturesProtocol("futures", {"forecasts": ForecastScores()}, pasts=300, paths=200)
+    protocol = FuturesProtocol("futures", {"forecasts": ForecastScores()}, pasts=300, futures=200)
     protocol.prepare(AR2())
     return protocol.judge(sampled_of(protocol))
 
@@ -102,7 +102,7 @@ def test_the_energy_score_of_one_step_is_the_crps():
 
 @pytest.mark.parametrize("options", [("model=recurrent",), ("model=scored_forecaster",)])
 def test_forecasters_train_sample_and_draw(composed, tmp_path, options):
-    small = ("protocol.pasts=5", "protocol.paths=4", "run.images=64", "training.batch_size=16", "trainer=cpu")
+    small = ("protocol.pasts=5", "protocol.futures=4", "run.images=64", "training.batch_size=16", "trainer=cpu")
     config = composed("dataset=ar2", *options, *small, f"run.folder={tmp_path}", "callbacks.samples.frames=1")
     experiment = build(validate(config))
     experiment.trainer.fit(experiment.module, datamodule=experiment.data)

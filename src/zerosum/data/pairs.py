@@ -1,7 +1,6 @@
 """Images with the images that they are to be made from: what is known of the answer is computed from the answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -65,11 +64,11 @@ class Unpaired(Pairs):
         )
 
 
-@dataclass(frozen=True)
 class Smaller:
     """The image at a lower resolution: bilinear, with antialiasing."""
 
-    resolution: int = 8
+    def __init__(self, resolution: int = 8) -> None:
+        self.resolution = resolution
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         if not 1 <= self.resolution <= images.shape[1]:
@@ -81,11 +80,11 @@ class Smaller:
         return f"{self.resolution}x{self.resolution} pixels"
 
 
-@dataclass(frozen=True)
 class Edges:
     """White where the gradient of the brightness by Sobel's masks is longer than `threshold` gray levels a pixel."""
 
-    threshold: float = 24.0
+    def __init__(self, threshold: float = 24.0) -> None:
+        self.threshold = threshold
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         planes = torch.from_numpy(brightness(images)).float()[:, None]
@@ -97,7 +96,6 @@ class Edges:
         return f"edges above {self.threshold:g}"
 
 
-@dataclass(frozen=True)
 class Gray:
     """The brightness."""
 
@@ -108,7 +106,6 @@ class Gray:
         return "gray"
 
 
-@dataclass(frozen=True)
 class Negative:
     """Black for white: its own inverse."""
 
@@ -119,7 +116,6 @@ class Negative:
         return "negatives"
 
 
-@dataclass(frozen=True)
 class QuarterTurn:
     """Turned by 90 degrees against the clock."""
 

@@ -100,7 +100,7 @@ class ForecastScores:
 
 
 class FuturesProtocol:
-    """Metrics of `paths` sampled futures of each of `pasts` held-out pasts; the floor is the exact forecaster's."""
+    """Metrics of `futures` sampled futures of each of `pasts` held-out pasts; the floor is the exact forecaster's."""
 
     dataset: Series
     known: Tensor
@@ -111,14 +111,14 @@ class FuturesProtocol:
     """(P, K, future)"""
 
     def __init__(
-        self, name: str, metrics: dict[str, ForecastMetric], pasts: int = 200, paths: int = 100, seed: int = 0
+        self, name: str, metrics: dict[str, ForecastMetric], pasts: int = 200, futures: int = 100, seed: int = 0
     ) -> None:
-        check_positive("protocol", pasts=pasts, paths=paths - 1)
+        check_positive("protocol", pasts=pasts, futures=futures - 1)
         check_metrics(metrics)
         self.name = name
         self.metrics = metrics
         self.better = better_directions(metrics)
-        self.pasts, self.paths, self.seed = pasts, paths, seed
+        self.pasts, self.futures, self.seed = pasts, futures, seed
         self.left_out: dict[str, str] = {}
 
     def prepare(self, dataset: Dataset, device: torch.device | None = None) -> None:
@@ -128,15 +128,15 @@ class FuturesProtocol:
         dataset.prepare()
         self.dataset = dataset
         self.truth, self.known = dataset.windows(self.pasts, "test", generator(self.seed, "futures"))
-        self.exact = dataset.exact(self.known, self.paths, generator(self.seed, "exact"))
+        self.exact = dataset.exact(self.known, self.futures, generator(self.seed, "exact"))
 
     def sample(self, model: Model) -> Tensor:
         """(P, K, future), each from a seed of its own."""
-        count = self.pasts * self.paths
+        count = self.pasts * self.futures
         seeds = range(self.seed * count, (self.seed + 1) * count)
-        condition = self.known.repeat_interleave(self.paths, 0)
+        condition = self.known.repeat_interleave(self.futures, 0)
         made = torch.cat([batch.float().cpu() for batch in images(model, seeds, condition, batch_size=2_000)])
-        return made.view(self.pasts, self.paths, -1)
+        return made.view(self.pasts, self.futures, -1)
 
     def measure(self, model: Model) -> dict[str, float]:
         """Values of all metrics, the same on every rank."""
@@ -155,19 +155,19 @@ class FuturesProtocol:
 
     def floor(self) -> dict[str, float] | None:
         """Values of further futures of the exact forecaster; None where there is none."""
-        again = self.dataset.exact(self.known, self.paths, generator(self.seed, "floor"))
+        again = self.dataset.exact(self.known, self.futures, generator(self.seed, "floor"))
         if again is None:
             return None
         metrics = {name: metric for name, metric in self.metrics.items() if metric.has_floor}
         return measure_each(metrics, self.left_out, Forecasts(self.known, self.truth, again, self.exact)) or None
 
     def card(self) -> dict[str, Any]:
-        """Numbers of pasts and paths, their seed, and the series."""
+        """Numbers of pasts and futures, their seed, and the series."""
         return {
             "protocol": self.name,
             "dataset": self.dataset.name,
             "pasts": self.pasts,
-            "paths": self.paths,
+            "futures": self.futures,
             **self.dataset.describe(),
             "sample_seed": self.seed,
             **{key: value for metric in self.metrics.values() for key, value in metric.describe().items()},
