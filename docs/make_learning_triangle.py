@@ -37,6 +37,7 @@ def main() -> None:
         with torch.inference_mode():
             samples = load(SWEEP / f"{arm}_seed0").sample(range(COUNT))
         draw(axes, samples, arm.replace("_", " "), FAKE)
+    panels[0].set_ylabel("$x_2$")
     figure.savefig(PICTURE)
 
 
