@@ -176,3 +176,10 @@ def test_diagonals_are_skewed_and_put_back():
     skewed = skew(images, -1)
     assert skewed.shape == (1, 3, 6, 2) and skewed[0, 1, :, 0].tolist() == [-1, 8, 10, 12, 14, -1]
     assert torch.equal(unskew(skewed), images)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("family", [MADE, PixelCNN])
+def test_a_share_of_units_that_is_none_is_refused(family, dropout):
+    with pytest.raises(UserError, match="from 0 to below 1"):
+        family((1, 8, 8), lambda parameters: None, levels=2, dropout=dropout)

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, verb
@@ -19,7 +20,8 @@ from zerosum.explorer.expression import Goal, find_goal, parse
 from zerosum.explorer.invert import Invert, pairwise_errors, psnr, read_image
 from zerosum.explorer.page import mix, square
 from zerosum.explorer.sprites import make_sheet
-from zerosum.explorer.traverse import measure_effect
+from zerosum.explorer.traverse import Traverse, measure_effect
+from zerosum.explorer.truncate import Truncate
 from zerosum.explorer.walk import Walk, straight_around, walk_around
 from zerosum.models.code_space import CodeSpace
 from zerosum.runs.trained import TrainedModel
@@ -396,10 +398,10 @@ def test_a_run_does_not_choose_the_folder_of_its_data_and_caches(finished_run, t
         explore(run, "neighbours", {})
 
 
-def test_points_are_refused_in_one_sentence(made, tmp_path):
-    node = {}
+@pytest.mark.parametrize("name", ["traverse", "walk"])
+def test_points_are_refused_in_one_sentence(made, tmp_path, name):
     with pytest.raises(UserError, match=r"makes samples of \[2\]"):
-        explore(made, "traverse", node, output=str(tmp_path))
+        explore(made, name, {}, output=str(tmp_path))
 
 
 @pytest.mark.slow
@@ -413,3 +415,30 @@ def test_the_verb_from_a_shell_and_films_as_mp4(finished_run, tmp_path):
     if shutil.which("ffmpeg"):
         verb("explore.py", *options, "format=mp4", cwd=tmp_path)
         assert (tmp_path / "walk.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "message"),
+    [
+        (Walk, {"truncation": -1.0}, "choose from 0"),
+        (Walk, {"truncation": math.nan}, "choose from 0"),
+        (Walk, {"seed": 2**64}, "is no seed"),
+        (Invert, {"seed": -1}, "is no seed"),
+        (Traverse, {"samples": 1}, "2 or more"),
+        (Truncate, {"count": 1}, "2 samples or more"),
+    ],
+)
+def test_impossible_options_are_refused(verb, options, message):
+    with pytest.raises(UserError, match=message):
+        verb(**options)
+
+
+def test_more_held_out_images_than_there_are_are_refused(finished_run, tmp_path):
+    with pytest.raises(UserError, match="choose no more"):
+        explore(finished_run, "invert", {"count": 10**9}, "last", output=str(tmp_path))
+
+
+def test_an_image_of_16_bits_is_refused_not_made_white(tmp_path):
+    Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(UserError, match="more than 8 bits"):
+        read_image(tmp_path / "deep.png", (1, 8, 8))

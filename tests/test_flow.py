@@ -24,7 +24,7 @@ def trained(shape, levels=None, **options):
 
 
 @pytest.mark.parametrize("glow", [False, True])
-@pytest.mark.parametrize(("shape", "levels"), [((2,), None), ((3, 8, 8), 2), ((1, 28, 28), 256), ((1, 7, 7), 4)])
+@pytest.mark.parametrize(("shape", "levels"), [((2,), None), ((3, 8, 8), 2), ((1, 28, 28), 256), ((2, 8, 16), 4)])
 @torch.inference_mode()
 def test_it_is_invertible_in_float32(shape, levels, glow):
     flow = trained(shape, levels, glow=glow)
@@ -107,3 +107,10 @@ def test_one_number_is_refused():
     with pytest.raises(UserError, match="take data of two or more"):
         RealNVP((1,), None, levels=None)
     assert isinstance(trained((2,)).network, Flow)
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 7), (1, 4, 4), (3, 8, 9)])
+def test_images_without_a_checkerboard_of_even_sides_are_refused(shape):
+    """There each pixel of one channel would be independent of the others."""
+    with pytest.raises(UserError, match="even sides of 8 or more"):
+        RealNVP(shape, None)

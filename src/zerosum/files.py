@@ -54,7 +54,7 @@ def clear_partial(folder: Path, idle_seconds: float = 0) -> None:
 
 def suggest_remedy(error: OSError) -> str:
     """Advice for a failed write."""
-    elsewhere = "or choose another with hydra.run.dir=... and dataset.root=..."
+    elsewhere = "or choose another (hydra.run.dir=... of a training, output=... of a verb, dataset.root=... of data)"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"make room on that disk, {elsewhere}"
     return f"check that its folder exists and may be written to, {elsewhere}"

@@ -68,7 +68,7 @@ def export(
         command=describe_command(config),
         parts=describe_parts(config),
         figures=card.read_figures(run, checkpoint, chosen),
-        measure=f"python evaluate.py run={run} checkpoint={checkpoint}",
+        measure=describe_measuring(checkpoint, weights, ema),
     )
     text = card.write_card(model, origin, formats)
     save_whole(folder / "README.md", lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -134,6 +134,12 @@ def describe_command(config: Mapping[str, Any]) -> str | None:
         return None
     places = ("dataset.root=", "dataset.path=", "hydra.", "run.folder=")
     return shlex.join(["python", "train.py", *(word for word in words if not word.startswith(places))])
+
+
+def describe_measuring(checkpoint: str, weights: str, ema: float | None) -> str:
+    """The command that measures these weights, without the folders of a machine."""
+    chosen = "" if weights == "ema" and ema is None else f" weights={weights}" if ema is None else f" ema={ema:g}"
+    return f"python evaluate.py run=outputs/<run> checkpoint={checkpoint}{chosen}"
 
 
 def describe_parts(config: Mapping[str, Any]) -> dict[str, str]:

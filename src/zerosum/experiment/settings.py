@@ -204,13 +204,14 @@ def check_parts(node: dict[str, Any]) -> None:
 
 
 def leave_out_parts_of_players(node: dict[str, Any]) -> None:
-    """Empty the parts of a game, which a model without a discriminator has not; UserError if one was typed."""
+    """Empty the parts of a game, which a model that is no game of two networks has not; UserError if one was typed."""
     model = node["model"]["_target_"].rpartition(".")[2]
     for override in typed_overrides(node):
         name, _, value = override.lstrip("+").partition("=")
         found = name.partition(".")[0]
         if found in OF_PLAYERS and value not in ("none", "null"):
-            raise UserError(f"{found}: {model} has no discriminator, so it has no {found}; leave {override} out")
+            has_own = f"; its own is loss@model.adversarial={value}" if "adversarial" in node["model"] else ""
+            raise UserError(f"{found}: {model} is not a game of two networks: leave {override} out{has_own}")
     node.update(dict.fromkeys(OF_PLAYERS))
 
 

@@ -14,6 +14,7 @@ from zerosum.explorer.attributes import measure_all
 from zerosum.explorer.expression import Goal, Term, find_goal, parse
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.randomness import generator
+from zerosum.runs.trained import check_seed
 
 FEWEST = 12
 """Samples of a term, below which its mean says little"""
@@ -62,7 +63,7 @@ class Arithmetic:
         self.expression = expression
         self.count = count
         self.trials = trials
-        self.seed = seed
+        self.seed = check_seed(seed)
 
     def __call__(self, subject: Subject) -> Found:
         """Write arithmetic.png: exemplars, results, and the direction; with shares that are judged to be the goal."""

@@ -14,7 +14,7 @@ from zerosum.console import track
 from zerosum.drawing.grid import add_caption, grid, save_png, stack
 from zerosum.errors import UserError, check_positive, one_line
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
-from zerosum.runs.trained import TrainedModel
+from zerosum.runs.trained import TrainedModel, check_seed
 
 MOST_PIXELS = 2**26
 """Of an image to invert, before it is made smaller"""
@@ -67,7 +67,7 @@ class Invert:
         self.rate = rate
         self.prior = prior
         self.label = label
-        self.seed = seed
+        self.seed = check_seed(seed)
 
     def __call__(self, subject: Subject) -> Found:
         """Write invert.png, a sheet of targets, reconstructions and differences, and invert.json with the codes."""
@@ -171,6 +171,8 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
         with Image.open(path, formats=FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
+            if opened.mode.startswith(("I", "F")):
+                raise ValueError("its pixels have more than 8 bits: save it with 8")
             picture = opened.convert("L" if shape[0] == 1 else "RGB")
     except FileNotFoundError:
         raise UserError(f"there is no {path}: name an image file, as in images=three.png") from None

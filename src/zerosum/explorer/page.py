@@ -343,7 +343,8 @@ def label_names(subject: Subject, count: int) -> list[str]:
         names = subject.classes
     except UserError:
         names = None
-    return [f"{row}" if names is None or names[row] == str(row) else f"{row} {names[row]}" for row in range(count)]
+    known = [str(row) for row in range(count)] if names is None else [printable(name) for name in names]
+    return [f"{row}" if known[row] == str(row) else f"{row} {known[row]}" for row in range(count)]
 
 
 def usual_expressions(subject: Subject) -> list[str]:

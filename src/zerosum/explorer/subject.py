@@ -86,8 +86,13 @@ class Subject:
         return torch.cat([self.classifier.network.classify(part).softmax(1) for part in parts])
 
     def real_images(self, split: str, rows: Sequence[int]) -> Tensor:
-        """(N, C, H, W) in [-1, 1]: those rows of a split."""
-        return from_uint8(torch.from_numpy(self.dataset.split(split).images[list(rows)]).permute(0, 3, 1, 2))
+        """(N, C, H, W) in [-1, 1]: those rows of a split; UserError if it has fewer."""
+        images = self.dataset.split(split).images
+        if len(rows) > len(images) or max(rows, default=0) >= len(images):
+            raise UserError(
+                f"the split {split} of {self.dataset.name} has {len(images):,} images: choose count=... of them"
+            )
+        return from_uint8(torch.from_numpy(images[list(rows)]).permute(0, 3, 1, 2))
 
     @property
     def classes(self) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from zerosum.explorer.attributes import measure_all
 from zerosum.explorer.directions import Directions, find_directions
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
 from zerosum.randomness import generator
-from zerosum.runs.trained import TrainedModel
+from zerosum.runs.trained import TrainedModel, check_seed
 
 MEASURED = 100
 """Samples that a direction's effects are averaged over"""
@@ -34,7 +34,9 @@ class Traverse:
         seed: int = 0,
         samples: int = 2000,
     ) -> None:
-        check_positive("traverse", count=count, rows=rows, steps=steps, samples=samples)
+        check_positive("traverse", count=count, rows=rows, steps=steps)
+        if samples < 2:
+            raise UserError(f"samples={samples}: choose 2 or more, which a variance needs")
         if not 0 < reach < 100:
             raise UserError(f"reach={reach}: choose deviations above 0, such as 3")
         self.count = count
@@ -43,7 +45,7 @@ class Traverse:
         self.reach = reach
         self.layer = layer
         self.label = label
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.samples = samples
 
     def __call__(self, subject: Subject) -> Found:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zerosum.drawing.grid import add_heading, grid, save_png
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError
 from zerosum.evaluation.protocol import EvaluationProtocol
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.files import save_whole
@@ -42,7 +42,8 @@ class Truncate:
     """
 
     def __init__(self, values: Sequence[float] = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1), count: int = 5000) -> None:
-        check_positive("truncate", count=count)
+        if count < 2:
+            raise UserError(f"count={count}: choose 2 samples or more, which a covariance needs")
         if len(values) < 2:
             raise UserError("values: name two truncations or more, such as values=0.5,0.7,1")
         for value in values:
@@ -53,15 +54,14 @@ class Truncate:
     def __call__(self, subject: Subject) -> Found:
         """Write truncate.png, samples at each truncation, and truncate_curve.png."""
         check_images(subject.model)
+        dataset = subject.dataset
         protocol: Any = load_protocol(subject.run, {"metrics": METRICS}, subject.root, subject.trusted)
         protocol.n_fake = self.count
         rows = {value: self.measure(subject.model, protocol, value) for value in self.values}
         floor = protocol.floor() or {}
         sheet, chart = subject.folder / "truncate.png", subject.folder / "truncate_curve.png"
         save_png(self.draw(subject.model), sheet)
-        save_chart(
-            rows, floor, chart, f"{self.count:,} samples, {protocol.dataset.name}, {protocol.features.name} features"
-        )
+        save_chart(rows, floor, chart, f"{self.count:,} samples, {dataset.name}, {protocol.features.name} features")
         values = {"protocol": protocol.card(), "floor": floor, "values": {f"{v:g}": row for v, row in rows.items()}}
         lines = [f"truncation {value:g}: {say(row)}" for value, row in rows.items()]
         return Found(values, [*lines, f"floor: {say(floor)}"], [sheet, chart])

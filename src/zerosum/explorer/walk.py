@@ -16,9 +16,9 @@ from torch.nn.functional import one_hot
 from zerosum.drawing.film import quantize_together, write_film
 from zerosum.drawing.grid import grid
 from zerosum.errors import UserError, check_positive
-from zerosum.explorer.subject import Found, Subject
+from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.files import save_whole
-from zerosum.runs.trained import TrainedModel
+from zerosum.runs.trained import TrainedModel, check_seed, check_truncation
 from zerosum.sampling import interpolate, latents
 
 FRAME_MILLISECONDS = 60
@@ -47,7 +47,8 @@ class Walk:
             raise UserError("still=true keeps z, so name the labels to walk through, such as labels=3,8")
         if walkers * stations * frames > 100_000:
             raise UserError(f"walkers={walkers} stations={stations} frames={frames}: choose 100,000 images or fewer")
-        self.seed = seed
+        check_truncation(truncation)
+        self.seed = check_seed(seed)
         self.walkers = walkers
         self.stations = len(labels) if labels else stations
         self.frames = frames
@@ -58,6 +59,7 @@ class Walk:
 
     def __call__(self, subject: Subject) -> Found:
         """Write walk.gif, and how evenly the images change along it."""
+        check_images(subject.model)
         images = self.images(subject.model)
         sheets = [grid(frame) for frame in images]
         path = subject.folder / f"walk.{self.format}"

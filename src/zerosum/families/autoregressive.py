@@ -136,6 +136,15 @@ class Autoregressive(OneLoss):
                 f"{type(self).__name__} does not predict gray images row by row, so it completes none; MADE does so"
                 " with model.orders=1"
             )
+        if (
+            not 0 <= rows <= images.shape[2]
+            or images.shape[1:] != self.average.sample_shape
+            or len(seeds) != len(images)
+        ):
+            raise UserError(
+                f"complete: give images {self.average.sample_shape}, 0 to {self.average.sample_shape[1]} rows that are"
+                " kept, and a seed for each image"
+            )
         given = images.clone()
         given[:, :, rows:] = math.nan
         return self.generate(seeds, given)
@@ -153,6 +162,12 @@ class Autoregressive(OneLoss):
         labels = ["held out", "given", *(f"drawn {index + 1}" for index in range(DRAWN))]
         caption = "Held-out images, their upper half, and images drawn given it."
         return {"completions": Illustration(add_heading(picture, labels), caption)}
+
+
+def check_dropout(dropout: float) -> None:
+    """UserError unless it is a share below 1."""
+    if not 0 <= dropout < 1:
+        raise UserError(f"model.dropout={dropout}: choose the share of units that are left out, from 0 to below 1")
 
 
 def in_float64(network: AutoregressiveNetwork) -> AutoregressiveNetwork:

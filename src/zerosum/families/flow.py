@@ -107,7 +107,7 @@ def every_other(channels: int) -> Tensor:
 def layers_of(shape: Sequence[int], couplings: int, width: int, glow: bool) -> list[nn.Module]:
     """At each scale `couplings` over a checkerboard, a squeeze, and as many over channels, down to a side of 4 or 7.
 
-    Points, and images of odd sizes, have channels alone. With `glow` a 1x1 convolution stands before each coupling over
+    Points have channels alone. With `glow` a 1x1 convolution stands before each coupling over
     channels.
     """
     channels, height, width_ = shape
@@ -186,6 +186,11 @@ class RealNVP(OneLoss):
         if math.prod(sample_shape) < 2:
             raise UserError("model: RealNVP changes half of the numbers by the other half: take data of two or more")
         shape = sample_shape if len(sample_shape) == 3 else (*sample_shape, 1, 1)
+        if min(shape[1:]) > 1 and (min(shape[1:]) < 8 or shape[1] % 2 or shape[2] % 2):
+            raise UserError(
+                f"dataset.resolution: RealNVP couples pixels over a checkerboard of even sides of 8 or more, and these"
+                f" images have {shape[1]}x{shape[2]}: choose such a resolution"
+            )
         layers = layers_of(shape, couplings, width, glow)
         super().__init__(
             Flow(sample_shape, layers if levels is None else [Logit(), *layers]), optimizer, training, seed

@@ -152,9 +152,10 @@ class GaussianMixture(GenerativeModule):
     """Each step is one step of EM: of all images where training.batch_size is their number.
 
     On smaller batches, statistics are averaged over steps with the weight (step + 1)^-`forgetting` for the newest
-    (Cappe and Moulines 2009, eq. 12); with 0 each step forgets those before, so that on all images the likelihood never
-    falls. Images have uniform noise in their cells. Means start at points of the first batch far from each other
-    (Arthur and Vassilvitskii 2007, k-means++), covariances at that of the batch. `floor` is added to variances.
+    (Cappe and Moulines 2009, eq. 12); with 0 each step forgets those before, so that on all points the likelihood never
+    falls. Images have uniform noise in their cells, new at each step, so that theirs may fall a little. Means start at
+    points of the first batch far from each other (Arthur and Vassilvitskii 2007, k-means++), covariances at that of the
+    batch. `floor` is added to variances.
     """
 
     def __init__(

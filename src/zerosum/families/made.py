@@ -13,6 +13,7 @@ from zerosum.families.autoregressive import (
     Autoregressive,
     AutoregressiveNetwork,
     Choice,
+    check_dropout,
     log_prob_of_levels,
 )
 from zerosum.families.levels import check_binary, to_levels
@@ -126,6 +127,7 @@ class MADE(Autoregressive):
         dropout: float = 0.0,
     ) -> None:
         check_positive("model", width=width, depth=depth, orders=orders)
+        check_dropout(dropout)
         check_binary("MADE", levels)
         network = MaskedAutoencoder(sample_shape, width, depth, orders, dropout)
         super().__init__(network, optimizer, training, seed)

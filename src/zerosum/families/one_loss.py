@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch
+from zerosum.errors import UserError
 from zerosum.families.noise import Noise, noise_of
 from zerosum.training.module import GenerativeModule, split
 from zerosum.training.settings import TrainingSettings
@@ -24,6 +25,8 @@ class OneLoss(GenerativeModule):
     def __init__(
         self, network: nn.Module, optimizer: MakeOptimizer, training: TrainingSettings | None = None, seed: int = 0
     ) -> None:
+        if isinstance(optimizer, dict):
+            raise UserError(f"optimizer: {type(self).__name__} has one: take optimizer=adam_single")
         super().__init__(network, training, seed)
         self.network = network
         self.make_optimizer = optimizer

@@ -7,7 +7,14 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
 from zerosum.errors import UserError, check_positive
-from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice, check_gray, levels_of_images
+from zerosum.families.autoregressive import (
+    Autoregressive,
+    AutoregressiveNetwork,
+    Choice,
+    check_dropout,
+    check_gray,
+    levels_of_images,
+)
 from zerosum.families.one_loss import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
@@ -41,9 +48,9 @@ class GatedLayer(nn.Module):
 
 
 class GatedStacks(AutoregressiveNetwork):
-    """Two stacks of convolutions that together see every pixel before a pixel and no other: there is no blind spot.
+    """Two stacks of convolutions that together see the pixels before a pixel and no other, without a blind spot.
 
-    With `depth` layers, the rows above are seen first_kernel // 2 + (depth - 1) (kernel // 2) pixels to each side.
+    `depth` layers reach first_kernel // 2 + (depth - 1) (kernel // 2) pixels up and to each side.
     """
 
     layers: Sequence[GatedLayer]
@@ -142,6 +149,7 @@ class PixelCNN(Autoregressive):
         dropout: float = 0.0,
     ) -> None:
         check_positive("model", width=width, depth=depth, kernel=kernel, first_kernel=first_kernel)
+        check_dropout(dropout)
         if not kernel % 2 or not first_kernel % 2:
             raise UserError(f"model.kernel={kernel} model.first_kernel={first_kernel}: choose odd numbers")
         levels = levels_of_images("PixelCNN", sample_shape, levels)

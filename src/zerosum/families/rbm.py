@@ -11,7 +11,7 @@ from torch import Tensor
 from zerosum.data.dataset import Batch, Dataset
 from zerosum.data.images import ImageDataset
 from zerosum.drawing.grid import add_heading
-from zerosum.errors import check_positive
+from zerosum.errors import UserError, check_positive
 from zerosum.families.boltzmann import BoltzmannMachine, Draw, Estimate, estimate_log_z
 from zerosum.families.levels import check_binary
 from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
@@ -56,7 +56,9 @@ class RBM(OneLoss):
         check_binary("RBM", levels)
         check_positive("model", hidden=hidden, gibbs_steps=gibbs_steps, sampling_steps=sampling_steps)
         check_positive("model", chains=1 if chains is None else chains)
-        check_positive("model", ais_chains=ais_chains, ais_temperatures=ais_temperatures)
+        check_positive("model", ais_temperatures=ais_temperatures)
+        if ais_chains < 2:
+            raise UserError(f"model.ais_chains={ais_chains}: choose 2 or more, which a standard error needs")
         self.sample_shape = tuple(sample_shape)
         machine = BoltzmannMachine(torch.Size(sample_shape).numel(), hidden)
         super().__init__(machine, optimizer, training, seed)
@@ -151,6 +153,8 @@ class RBM(OneLoss):
     @torch.no_grad()
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
         """(len(seeds), *sample_shape) of -1 and 1; chain i is drawn from seed i alone, in float64."""
+        if not len(seeds):
+            return torch.zeros(0, *self.sample_shape, device=self.device)
         machine = copy.deepcopy(self.average).cpu().double()
         draw = draw_from_seeds(seeds)
         visible = machine.start(draw)

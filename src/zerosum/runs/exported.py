@@ -173,6 +173,8 @@ def parse(text: str) -> dict[str, Any]:
     names = isinstance(classes, list) and len(classes) <= MOST_CLASSES and all(type(name) is str for name in classes)
     if classes is not None and not names:
         raise ValueError("classes are no names")
+    if classes is not None and len(classes) != config["data"].get("num_classes"):
+        raise ValueError("classes are not as many as data.num_classes")
     return config
 
 

@@ -1,6 +1,7 @@
 """The public face of a trained model: zerosum.load(path).sample(seeds=range(16), labels=3, truncation=0.7)."""
 
 from collections.abc import Sequence
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from zerosum import sampling
 from zerosum.drawing.shown import Samples
-from zerosum.errors import UserError
+from zerosum.errors import UserError, printable
 from zerosum.gan.gan import GAN
 from zerosum.gan.labels.conditions import Conditions, LabelConditions
 from zerosum.models.code_space import CodeSpace
@@ -36,7 +37,7 @@ class TrainedModel:
         return getattr(self.model, name)
 
     def __repr__(self) -> str:
-        return f"<zerosum model {self.name}, {self.images_seen:,} images seen>"
+        return f"<zerosum model {printable(self.name)}, {self.images_seen:,} images seen>"
 
     @property
     def conditions(self) -> Conditions | None:
@@ -62,11 +63,15 @@ class TrainedModel:
         images become more typical and less varied.
         """
         seeds = [check_seed(seed) for seed in seeds]
+        if not seeds:
+            raise UserError("seeds: there are none: give whole numbers, such as range(16)")
+        if labels is not None and condition is not None:
+            raise UserError("labels and condition: give one of them")
         if labels is not None:
             condition = self.condition_of(labels, len(seeds))
         if truncation == 1:
             parts = sampling.images(self.model, seeds, condition, batch_size)
-            samples = torch.cat([part.float().cpu() for part in parts]) if seeds else torch.empty(0)
+            samples = torch.cat([part.float().cpu() for part in parts])
         else:
             condition = self.draw_condition(seeds) if condition is None else condition
             samples = self.decode(self.codes(seeds, condition, truncation, batch_size), condition, batch_size)
@@ -74,7 +79,12 @@ class TrainedModel:
 
     def condition_of(self, labels: int | Sequence[int], count: int) -> Tensor:
         """(count,) labels; UserError if there are none of these."""
-        each = [labels] * count if isinstance(labels, int) else [int(label) for label in labels]
+        given: Any = labels
+        is_one = isinstance(given, int | float) or getattr(given, "ndim", None) == 0  # of numpy and torch too
+        try:
+            each = [index(label) for label in ([given] * count if is_one else given)]
+        except TypeError:
+            raise UserError(f"labels={labels!r}: give whole numbers, one for all or one for each seed") from None
         if self.num_classes is None:
             raise UserError(f"labels={labels}: {self.name} is not conditioned on labels: leave the option out")
         if len(each) != count:

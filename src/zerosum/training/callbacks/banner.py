@@ -91,7 +91,8 @@ def describe(trainer: Trainer, module: GenerativeModule) -> Iterator[tuple[str, 
     yield "folder", trainer.default_root_dir
     yield "device", describe_device(trainer)
     counts = {name: count_parameters(child) for name, child in module.named_children() if child is not module.ema}
-    yield "networks", ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count) + " parameters"
+    sizes = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
+    yield "networks", f"{sizes} parameters" if sizes else "no weights that gradients train"
     shape = "x".join(map(str, dataset.sample_shape))
     count = f"{len(dataset.split('train').images):,} images" if isinstance(dataset, ImageDataset) else "endless samples"
     size = f"{count} of {shape}"

@@ -67,7 +67,7 @@ def singular_values(module: GenerativeModule) -> dict[str, float]:
 
 
 def greatest_singular_value(layer: nn.Module) -> float:
-    """That of the weight as a matrix (outputs, everything else), as spectral norm reads it; NaN of weights with NaN."""
+    """That of the weight as a matrix (outputs, everything else), as spectral norm reads it; NaN where there is none."""
     weight = undisturbed_weight(layer)
     transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
     matrix = (weight.transpose(0, 1) if transposed else weight).flatten(1).float()
@@ -76,7 +76,10 @@ def greatest_singular_value(layer: nn.Module) -> float:
     gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
     if not gram.isfinite().all():
         return math.nan
-    return (scale * torch.linalg.eigvalsh(gram)[-1].clamp_min(0).sqrt()).item()
+    try:
+        return (scale * torch.linalg.eigvalsh(gram)[-1].clamp_min(0).sqrt()).item()
+    except torch.linalg.LinAlgError:  # LAPACK's iteration does not end on some ill-conditioned matrices
+        return math.nan
 
 
 def undisturbed_weight(layer: nn.Module) -> Tensor:
