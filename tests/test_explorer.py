@@ -434,7 +434,7 @@ def test_impossible_options_are_refused(verb, options, message):
 
 
 def test_more_held_out_images_than_there_are_are_refused(finished_run, tmp_path):
-    with pytest.raises(UserError, match="choose no more"):
+    with pytest.raises(UserError, match="has 256 images"):
         explore(finished_run, "invert", {"count": 10**9}, "last", output=str(tmp_path))
 
 
