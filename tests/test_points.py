@@ -171,3 +171,9 @@ def test_samples_are_orange_over_a_blue_density(data):
 def test_impossible_options_are_refused(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+@pytest.mark.parametrize("density", [*LINE, Ring(), Grid(), Mixture1D()], ids=lambda density: density.name)
+def test_the_card_of_a_density_holds_words_and_numbers(density):
+    """A list on it made a run's own checkpoint unreadable."""
+    assert all(isinstance(value, str | int | float) for value in density.describe().values())

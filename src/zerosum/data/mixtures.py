@@ -91,4 +91,4 @@ class Mixture1D(GaussianMixture):
         check_count("means", len(means))
         check_place("means", *means)
         super().__init__(torch.tensor([*map(float, means)])[:, None], sigma)
-        self.shape = unless_usual([-1.5, 1.5], means=[*map(float, means)])
+        self.shape = unless_usual("-1.5, 1.5", means=", ".join(str(float(mean)) for mean in means))
