@@ -50,7 +50,8 @@ def main(names: list[str]) -> None:
         (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         lines = page.read_text(encoding="utf-8").splitlines()
         table = "\n".join(line for line in lines if line.startswith("|"))
-        for page in [ROOT / "README.md", ROOT / "docs" / "labels.md", *(ROOT / "docs" / "applications").glob("*.md")]:
+        docs = ROOT / "docs"
+        for page in [ROOT / "README.md", *docs.glob("labels.md"), *docs.glob("applications/*.md")]:
             fill_block(page, name, table)
         print(ROOT / "docs" / f"{name}.md")
 

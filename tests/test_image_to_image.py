@@ -139,7 +139,7 @@ def test_a_picture_shows_the_condition_and_the_truth_above_the_samples(tmp_path)
         (["dataset=bounce", "labels=projection"], "set model=image_to_image"),
         (["dataset=bounce", "labels=image"], r"zerosum\.models\.dcgan\.Generator takes no image"),
         (["dataset=bounce", "model=image_to_image", "game.pack=2"], r"game\.pack=2: a pack of images"),
-        (["dataset=bounce", "model=cycle_gan", "loss=hinge"], "CycleGAN has no discriminator"),
+        (["dataset=bounce", "model=cycle_gan", "loss=hinge"], "is not a game of two networks: leave loss=hinge out$"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_training(composed, options, message):

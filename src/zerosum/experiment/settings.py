@@ -210,8 +210,9 @@ def leave_out_parts_of_players(node: dict[str, Any]) -> None:
         name, _, value = override.lstrip("+").partition("=")
         found = name.partition(".")[0]
         if found in OF_PLAYERS and value not in ("none", "null"):
-            has_own = f"; its own is loss@model.adversarial={value}" if "adversarial" in node["model"] else ""
-            raise UserError(f"{found}: {model} is not a game of two networks: leave {override} out{has_own}")
+            is_part = found == "loss" and isinstance(node["model"].get("adversarial"), dict)
+            own = f", or write loss@model.adversarial={value}" if is_part else ""
+            raise UserError(f"{found}: {model} is not a game of two networks: leave {override} out{own}")
     node.update(dict.fromkeys(OF_PLAYERS))
 
 
