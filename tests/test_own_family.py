@@ -149,6 +149,6 @@ def test_it_is_sampled_measured_and_compared(runs):
 
 def test_parts_of_a_game_are_refused(runs):
     printed = verb("train.py", *OPTIONS, "loss=hinge", f"hydra.run.dir={runs}/refused", cwd=ROOT / "tests", fails=True)
-    assert "loss: PixelGaussian has no discriminator" in printed
+    assert "loss: PixelGaussian is not a game of two networks" in printed
     printed = verb("train.py", *OPTIONS, "game.pack=2", f"hydra.run.dir={runs}/no", cwd=ROOT / "tests", fails=True)
-    assert "game: PixelGaussian has no discriminator" in printed
+    assert "game: PixelGaussian is not a game of two networks" in printed
