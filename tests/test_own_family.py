@@ -72,9 +72,6 @@ class PixelGaussian(GenerativeModule):
         average: Pixels = self.ema.network
         return average(latents(seeds, average.mean.numel()).to(self.device))
 
-    def load_raw_weights(self) -> None:
-        self.ema.network.load_state_dict(self.pixels.state_dict())
-
 
 OPTIONS = [
     *["--config-dir", str(CONFIGS), "model=pixel_gaussian", "dataset=synthetic", "training.batch_size=16"],

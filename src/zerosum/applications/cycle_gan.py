@@ -134,9 +134,6 @@ class CycleGAN(GenerativeModule):
         average: nn.Module = self.ema.network
         return average(torch.zeros(len(seeds), 0, device=self.device), condition.to(self.device))
 
-    def load_raw_weights(self) -> None:
-        self.ema.network.load_state_dict(self.generators["forth"].state_dict())
-
 
 def sides(batch: Batch) -> tuple[Tensor, Tensor]:
     """The images and the conditions of a batch, which are no pairs."""

@@ -83,10 +83,6 @@ class ScoredForecaster(GenerativeModule):
         pasts = self.conditions.draw(seeds) if condition is None else condition
         return self.decode(latents(seeds, self.latent_dim), pasts)
 
-    def load_raw_weights(self) -> None:
-        """Sample from the weights of the last step instead of their moving average."""
-        self.ema.network.load_state_dict(self.generator.state_dict())
-
 
 def energy_score(one: Tensor, other: Tensor, truth: Tensor, exponent: float) -> Tensor:
     """E [(d(X, y) + d(X', y)) / 2 - d(X, X') / 2], d the `exponent`-th power of the root mean square over steps.

@@ -53,10 +53,6 @@ class Imitator(GenerativeModule):
         """(T, N, D + actions)."""
         return join(played.observations[:-1], played.actions, self.environment.actions)
 
-    def load_raw_weights(self) -> None:
-        """Act by the policy of the last step instead of its moving average."""
-        self.ema.network.load_state_dict(self.policy.state_dict())
-
 
 class BehaviourCloning(Imitator):
     """The policy under which the expert's actions are most likely: classification, without an environment."""

@@ -111,10 +111,6 @@ class LearningTriangle(GenerativeModule):
         which = torch.tensor([seed % len(self.discriminators) for seed in seeds], device=self.device)
         return self.ema.network(latents(seeds, self.latent_dim).to(self.device), which)
 
-    def load_raw_weights(self) -> None:
-        """Sample from the generators of the last step instead of their moving average."""
-        self.ema.network.load_state_dict(self.generators.state_dict())
-
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         """One step of all discriminators, then one of all generators against the same fakes."""
         self.begin_step()

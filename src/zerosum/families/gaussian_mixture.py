@@ -261,7 +261,3 @@ class GaussianMixture(GenerativeModule):
     def facts(self) -> dict[str, Any]:
         """What kind of likelihood the values are."""
         return {"likelihood": self.likelihood}
-
-    def load_raw_weights(self) -> None:
-        """Sample from the mixture of the last step instead of its moving average."""
-        self.ema.network.load_state_dict(self.network.state_dict())

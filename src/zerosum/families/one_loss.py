@@ -59,7 +59,3 @@ class OneLoss(GenerativeModule):
         """What kind of likelihood the values are, where the family has one."""
         kind = getattr(self, "likelihood", None)
         return {} if kind is None else {"likelihood": kind}
-
-    def load_raw_weights(self) -> None:
-        """Sample from the weights of the last step instead of their moving average."""
-        self.ema.network.load_state_dict(self.network.state_dict())

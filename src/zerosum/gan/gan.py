@@ -130,10 +130,6 @@ class GAN(GenerativeModule):
         """Both losses, without penalties, where fakes equal real images and D is optimal."""
         return equilibrium(copy.deepcopy(self.loss))  # a loss may count or average what it is given
 
-    def load_raw_weights(self) -> None:
-        """Sample from the generator of the last step instead of its moving average."""
-        self.ema.network.load_state_dict(self.generator.state_dict())
-
     def configure_optimizers(self) -> list[Optimizer]:
         """Discriminator before generator."""
         assert self.make_optimizers is not None, "training needs optimizers"
