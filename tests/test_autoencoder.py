@@ -153,7 +153,5 @@ def test_what_it_cannot_do_is_refused():
         Autoencoder((2,), None)
     with pytest.raises(UserError, match=r"model\.base_channels=12: choose a multiple of 8"):
         Autoencoder((1, 8, 8), None, base_channels=12)
-    with pytest.raises(UserError, match="needs one for each player: take optimizer=adam"):
-        AutoencoderGAN((1, 8, 8), torch.optim.Adam, Hinge())
     with pytest.raises(UserError, match=r"model\.weight=-1"):
         AutoencoderGAN((1, 8, 8), SGD, Hinge(), weight=-1)

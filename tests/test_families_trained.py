@@ -132,6 +132,16 @@ def test_two_processes_train_as_one(composed, tmp_path):
             ["model=vae", "dataset=digits", "model.decoder=bernoulli"],
             r"model\.decoder=bernoulli is for black and white",
         ),
+        (
+            ["dataset=digits", "model=autoencoder_gan", "optimizer=adam_single"],
+            "needs one for each player: take optimizer=adam",
+        ),
+        (["dataset=digits", "model=vae", "optimizer=adam"], "VAE has one: take optimizer=adam_single"),
+        (
+            ["dataset=ring", "model=learning_triangle", "optimizer=adam_single"],
+            "one for each player: take optimizer=adam",
+        ),
+        (["dataset=ar2", "model=scored_forecaster", "optimizer=adam"], "ScoredForecaster has one: take"),
     ],
 )
 def test_data_that_a_family_does_not_model_are_refused_before_training(composed, options, sentence):

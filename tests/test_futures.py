@@ -111,3 +111,15 @@ def test_forecasters_train_sample_and_draw(composed, tmp_path, options):
     assert together.shape == (2, 16)
     torch.testing.assert_close(experiment.module.sample([5], past[1:]), together[1:])
     assert len(list((tmp_path / "samples").glob("*.png"))) == 2
+
+
+def test_micro_batches_train_the_scored_forecaster_as_the_whole_batch(composed, tmp_path):
+    silent = [f"~callbacks.{name}" for name in ("evaluate", "samples", "curves", "checkpoint", "progress", "interrupt")]
+    small = ("run.images=64", "training.batch_size=16", "trainer=cpu", "+optimizer.eps=1e-3", "~logger.csv", *silent)
+    weights = []
+    for parts in (1, 4):
+        config = composed("dataset=ar2", "model=scored_forecaster", *small, f"training.accumulate={parts}")
+        experiment = build(validate(config))
+        experiment.trainer.fit(experiment.module, datamodule=experiment.data)
+        weights.append(torch.cat([weight.flatten() for weight in experiment.module.network.parameters()]))
+    torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-5)

@@ -175,6 +175,12 @@ def test_data_of_another_kind_or_environment_are_refused(composed):
         build(validate(composed("dataset=cart_pole", acrobot)))
 
 
+@pytest.mark.parametrize("model", ["gail", "behaviour_cloning"])
+def test_micro_batches_are_refused_not_ignored(composed, model):
+    with pytest.raises(UserError, match=r"training\.accumulate"):
+        build(validate(composed("dataset=cart_pole", f"model={model}", "training.accumulate=2")))
+
+
 def fit(composed, folder, *options):
     config = composed(*options, f"run.folder={folder}", "trainer=cpu", "~callbacks.samples", "~callbacks.report")
     experiment = build(validate(config))

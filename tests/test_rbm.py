@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from zerosum.data.dataset import Batch
 from zerosum.errors import UserError
 from zerosum.families.boltzmann import BoltzmannMachine, estimate_log_z, log_mean_exp
 from zerosum.families.one_loss import Noise
@@ -102,7 +103,7 @@ def test_the_gradient_of_long_chains_is_that_of_the_likelihood(chains):
     if chains:
         model.chains = model.walk(model.chains, draw_from(generator(5, "test"), model.chains))
     noise = Noise((0, 0, "noise"), 0, len(data), len(data), torch.device("cpu"))
-    loss, _ = model.loss(data, noise)
+    loss, _ = model.loss(Batch(data, None), noise)
     (found,) = torch.autograd.grad(loss, [model.network.weight])
     machine = model.network.double()
     log_z = machine.log_weight(states(6)).logsumexp(0)

@@ -1,6 +1,6 @@
 """Learning to act from an expert's pairs of observations and actions: by a game, or by copying."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -19,9 +19,8 @@ from zerosum.gan.regularizers import ScoredBatch, squared_gradient_norm
 from zerosum.models.networks import Scores
 from zerosum.randomness import derive
 from zerosum.training.module import GenerativeModule
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class Imitator(GenerativeModule):
@@ -31,6 +30,8 @@ class Imitator(GenerativeModule):
         self, environment: Environment, width: int, training: TrainingSettings | None = None, seed: int = 0
     ) -> None:
         check_positive("model", width=width)
+        if training is not None and training.accumulate > 1:
+            raise UserError("training.accumulate: an imitator takes whole batches: leave the option out")
         policy = Policy(len(environment.scale), environment.actions, width)
         super().__init__(policy, training, seed)
         self.policy = policy

@@ -1,6 +1,6 @@
 """The learning triangle: adversaries in parallel on noisy views of the same data, each learning and each judging."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 import torch
@@ -8,20 +8,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch
-from zerosum.distributed import rank_and_world_size
 from zerosum.errors import UserError
 from zerosum.gan import draws
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import ScoredBatch, squared_gradient_norm
 from zerosum.models.networks import Scores
-from zerosum.randomness import generator as generator_of
 from zerosum.sampling import latents
 from zerosum.training.module import GenerativeModule, split
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 View = Callable[[Tensor], Tensor]
 """What a sensor makes of clean images (B, *sample_shape), with noise drawn by `zerosum.gan.draws`"""
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class NoiseInHalf:
@@ -117,7 +115,7 @@ class LearningTriangle(GenerativeModule):
         self.draws.begin_step(self.device, self.seed, self.global_step, "views")
         (batch,) = batches
         parts = split(batch, self.training_settings.accumulate)
-        fakes = [self.make_fakes(z) for z in self.noise(len(batch.images)).chunk(len(parts))]
+        fakes = [self.make_fakes(z) for z in self.noise(self.global_step, len(batch.images)).chunk(len(parts))]
         discriminator_optimizer, generator_optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]
         self.draws.begin_batch()
         discriminator_losses = [
@@ -137,12 +135,6 @@ class LearningTriangle(GenerativeModule):
             samples=torch.cat(list(chain(*fakes))).detach(),
             images=len(batch.images),
         )
-
-    def noise(self, size: int) -> Tensor:
-        """This process's rows of z ~ N(0, I) of the global batch."""
-        rank, processes = rank_and_world_size()
-        random = generator_of(self.seed, self.global_step, "latents")
-        return torch.randn(processes * size, self.latent_dim, generator=random).chunk(processes)[rank].to(self.device)
 
     def make_fakes(self, z: Tensor) -> list[Tensor]:
         """Those of each generator, with their graph."""

@@ -3,9 +3,10 @@
 import inspect
 import math
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_origin
 
 import torch
 from hydra.errors import InstantiationException
@@ -76,11 +77,22 @@ def build_family(family: Any, config: dict[str, Any], shape: DataShape) -> Gener
     options = inspect.signature(family).parameters
     further: dict[str, Any] = {"levels": shape.levels} if "levels" in options else {}
     if config["optimizer"]:
+        if "optimizer" in options:
+            check_number_of_optimizers(config, options["optimizer"].annotation)
         further["optimizer"] = make_optimizer(config["optimizer"])
     elif "optimizer" in options and options["optimizer"].default is inspect.Parameter.empty:
         raise UserError("optimizer is missing: choose one of conf/optimizer, which --help lists")
     training = TrainingSettings(**config["training"])
     return family(sample_shape=shape.sample_shape, training=training, seed=config["seed"], **further)
+
+
+def check_number_of_optimizers(config: dict[str, Any], wanted: Any) -> None:
+    """UserError where a family is annotated to take the maker of one optimizer and several are named, or reversed."""
+    model, is_one = config["model"]["_target_"].rpartition(".")[2], "_target_" in config["optimizer"]
+    if get_origin(wanted) is Mapping and is_one:
+        raise UserError(f"optimizer: {model} needs one for each player: take optimizer=adam")
+    if get_origin(wanted) is Callable and not is_one:
+        raise UserError(f"optimizer: {model} has one: take optimizer=adam_single")
 
 
 def make_optimizer(node: dict[str, Any]) -> Any:

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from zerosum.data.dataset import Dataset
+from zerosum.data.dataset import Batch, Dataset
 from zerosum.distributed import mean_over_processes
 from zerosum.errors import check_positive
-from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
+from zerosum.families.one_loss import Noise, OneLoss
 from zerosum.families.pictures import draw_codes
 from zerosum.models.autoencoder import Decoder, Encoder
 from zerosum.sampling import latents
 from zerosum.training.module import Illustration
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 MOMENTUM = 0.99
@@ -73,9 +74,9 @@ class Autoencoder(OneLoss):
         super().__init__(EncoderDecoder(encoder, decoder, latent_dim), optimizer, training, seed)
         self.latent_dim = latent_dim
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean squared error."""
-        return mse_loss(self.network(images).float(), images), {}
+        return mse_loss(self.network(batch.images).float(), batch.images), {}
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) in [-1, 1] through encoder and decoder of the moving average."""

@@ -12,11 +12,11 @@ from zerosum.data.dataset import Batch
 from zerosum.distributed import mean_over_processes
 from zerosum.errors import UserError
 from zerosum.families.autoencoder import Autoencoder
-from zerosum.families.one_loss import MakeOptimizer
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import Regularizer, ScoredBatch, due_terms
 from zerosum.models.autoencoder import Discriminator
 from zerosum.training.module import split
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 DELTA = 1e-6
@@ -47,8 +47,6 @@ class AutoencoderGAN(Autoencoder):
         weight: float = 0.5,
         start: int = 20_000,
     ) -> None:
-        if not isinstance(optimizer, Mapping) or optimizer.keys() != {"discriminator", "generator"}:
-            raise UserError("optimizer: AutoencoderGAN needs one for each player: take optimizer=adam")
         for name, value in {"weight": weight, "start": start}.items():
             if not value >= 0:
                 raise UserError(f"model.{name}={value}: choose 0 or more")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from zerosum.data.dataset import Dataset
+from zerosum.data.dataset import Batch, Dataset
 from zerosum.data.images import ImageDataset
 from zerosum.drawing.grid import add_heading
 from zerosum.errors import UserError
@@ -103,9 +103,9 @@ class Autoregressive(OneLoss):
     likelihood: ClassVar[str] = "exact"
     network: AutoregressiveNetwork
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean negative log-likelihood, nats an image."""
-        return -self.network.log_prob(images).mean(), {}
+        return -self.network.log_prob(batch.images).mean(), {}
 
     def log_prob(self, images: Tensor) -> Tensor:
         """(B,) nats, by the moving average."""

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, logsigmoid, pixel_shuffle, pixel_unshuffle
 
+from zerosum.data.dataset import Batch
 from zerosum.errors import UserError, check_positive
 from zerosum.families.levels import dequantize, from_levels, log_cell_volume
-from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
+from zerosum.families.one_loss import Noise, OneLoss
 from zerosum.sampling import latents
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 STEEPEST = math.log(1e3)
@@ -202,10 +204,10 @@ class RealNVP(OneLoss):
         """Exact for points; of images the density is, and their probability is bounded."""
         return "exact" if self.levels is None else "bound, by uniform dequantization"
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean negative log-likelihood, or its bound, in nats."""
         uniform = torch.empty(0) if self.levels is None else noise.uniform("cells", *self.sample_shape)
-        return -self.log_prob_of(self.network, images, uniform).mean(), {}
+        return -self.log_prob_of(self.network, batch.images, uniform).mean(), {}
 
     def log_prob_of(self, network: Any, images: Tensor, uniform: Tensor) -> Tensor:
         """(B,) nats of images with this noise in their cells, or of points."""

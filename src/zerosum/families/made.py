@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear, relu
 
+from zerosum.data.dataset import Batch
 from zerosum.errors import check_positive
 from zerosum.families.autoregressive import (
     Autoregressive,
@@ -17,8 +18,9 @@ from zerosum.families.autoregressive import (
     log_prob_of_levels,
 )
 from zerosum.families.levels import check_binary, to_levels
-from zerosum.families.one_loss import MakeOptimizer, Noise
+from zerosum.families.one_loss import Noise
 from zerosum.randomness import generator
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 
@@ -132,7 +134,7 @@ class MADE(Autoregressive):
         network = MaskedAutoencoder(sample_shape, width, depth, orders, dropout)
         super().__init__(network, optimizer, training, seed)
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean negative log-likelihood under one order, nats an image; its mean bounds that of the mixture."""
         order = torch.randint(self.network.orders, (), generator=generator(*noise.purpose, "order"))
-        return -self.network.log_prob_in_order(images, int(order)).mean(), {}
+        return -self.network.log_prob_in_order(batch.images, int(order)).mean(), {}

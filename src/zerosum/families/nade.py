@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from zerosum.errors import check_positive
 from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice
 from zerosum.families.levels import check_binary
-from zerosum.families.one_loss import MakeOptimizer
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 

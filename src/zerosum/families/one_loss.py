@@ -1,6 +1,5 @@
 """The training step of families that one optimizer trains on one loss."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -8,12 +7,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch
-from zerosum.errors import UserError
 from zerosum.families.noise import Noise, noise_of
 from zerosum.training.module import GenerativeModule, split
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class OneLoss(GenerativeModule):
@@ -25,13 +22,11 @@ class OneLoss(GenerativeModule):
     def __init__(
         self, network: nn.Module, optimizer: MakeOptimizer, training: TrainingSettings | None = None, seed: int = 0
     ) -> None:
-        if isinstance(optimizer, dict):
-            raise UserError(f"optimizer: {type(self).__name__} has one: take optimizer=adam_single")
         super().__init__(network, training, seed)
         self.network = network
         self.make_optimizer = optimizer
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss of `self.network` over a micro-batch, in nats where it is a likelihood, and values for curves."""
         raise NotImplementedError
 
@@ -48,7 +43,7 @@ class OneLoss(GenerativeModule):
         optimizer.zero_grad()
         results = []
         for index, part in enumerate(parts):
-            loss, metrics = self.loss(part.images, noise_of(self, index, len(parts), len(part.images)))
+            loss, metrics = self.loss(part, noise_of(self, index, len(parts), len(part.images)))
             self.backward_into(optimizer, loss / len(parts))
             results.append({"model": loss.detach(), **{name: value.detach() for name, value in metrics.items()}})
         self.take_step(optimizer)

@@ -15,7 +15,7 @@ from zerosum.families.autoregressive import (
     check_gray,
     levels_of_images,
 )
-from zerosum.families.one_loss import MakeOptimizer
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import pad, relu
 
 from zerosum.errors import check_positive
 from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice, check_gray, levels_of_images
-from zerosum.families.one_loss import MakeOptimizer
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 SHUT = -1e4

@@ -14,10 +14,11 @@ from zerosum.drawing.grid import add_heading
 from zerosum.errors import UserError, check_positive
 from zerosum.families.boltzmann import BoltzmannMachine, Draw, Estimate, estimate_log_z
 from zerosum.families.levels import check_binary
-from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
+from zerosum.families.one_loss import Noise, OneLoss
 from zerosum.pixels import from_uint8
 from zerosum.randomness import generator
 from zerosum.training.module import Illustration
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 log = logging.getLogger("zerosum")
@@ -102,9 +103,9 @@ class RBM(OneLoss):
             visible = self.network.step(visible, draw)
         return visible
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean free energy of the data less that of the chains, whose gradient is that of contrastive divergence."""
-        data = to_units(images)
+        data = to_units(batch.images)
         if self.chains is None:
             names = iter(range(2 * self.gibbs_steps))
             chains = self.walk(data, lambda count: noise.uniform(f"gibbs {next(names)}", count))

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, softplus
 
-from zerosum.data.dataset import Dataset
+from zerosum.data.dataset import Batch, Dataset
 from zerosum.errors import UserError, check_positive
 from zerosum.families.levels import check_images, from_levels, to_levels
-from zerosum.families.one_loss import MakeOptimizer, Noise, OneLoss
+from zerosum.families.one_loss import Noise, OneLoss
 from zerosum.families.pictures import draw_codes
 from zerosum.sampling import latents
 from zerosum.training.module import Illustration
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 LOG_2_PI = math.log(2 * math.pi)
@@ -190,9 +191,9 @@ class VAE(OneLoss):
         """The estimate is a lower bound of log p(x) on average."""
         return f"estimate, by {self.importance_samples} importance samples"
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """-ELBO and its two terms."""
-        reconstruction, kl = self.elbo_terms(self.network, images, noise.normal("codes", self.latent_dim))
+        reconstruction, kl = self.elbo_terms(self.network, batch.images, noise.normal("codes", self.latent_dim))
         return (kl - reconstruction).mean(), {"reconstruction": -reconstruction.mean(), "kl": kl.mean()}
 
     def elbo_terms(self, network: nn.Module, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad, relu
 
-from zerosum.data.dataset import Dataset
+from zerosum.data.dataset import Batch, Dataset
 from zerosum.data.tones import Tones
 from zerosum.errors import UserError, check_positive
 from zerosum.families.autoregressive import Autoregressive, AutoregressiveNetwork, Choice
 from zerosum.families.levels import to_levels
-from zerosum.families.one_loss import MakeOptimizer, Noise
+from zerosum.families.one_loss import Noise
 from zerosum.training.module import Illustration
+from zerosum.training.optimization import MakeOptimizer
 from zerosum.training.settings import TrainingSettings
 
 LEVELS = 256
@@ -134,10 +135,10 @@ class WaveNet(Autoregressive):
         check_positive("model", width=width, depth=depth, stacks=stacks)
         super().__init__(DilatedStacks(sample_shape, width, depth, stacks), optimizer, training, seed)
 
-    def loss(self, images: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean negative log-likelihood of waves (B, T), nats a value."""
         (length,) = self.network.sample_shape
-        return -self.network.log_prob(compress(images)).mean() / length, {}
+        return -self.network.log_prob(compress(batch.images)).mean() / length, {}
 
     def log_prob(self, images: Tensor) -> Tensor:
         """(B,) nats of waves (B, T), by the moving average."""

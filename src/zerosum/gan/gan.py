@@ -24,7 +24,6 @@ from zerosum.gan.micro_batches import Metrics, Round, concatenate, merge
 from zerosum.gan.regularizers import Regularizer, ScoredBatch, due_terms, observe_batch
 from zerosum.gan.unrolled import Weights, unrolled, weights_with_cloned_buffers
 from zerosum.models.networks import Scores
-from zerosum.randomness import generator
 from zerosum.sampling import latents
 from zerosum.training.ema import ExponentialMovingAverage
 from zerosum.training.module import GenerativeModule, TrainingSettings, split
@@ -345,12 +344,6 @@ class GAN(GenerativeModule):
                 " return Scores(logits), as docs/extending.md shows"
             )
         return Scores(*(None if part is None else part.float() for part in scores))  # type: ignore[arg-type]
-
-    def noise(self, index: int, size: int, *purpose: int | str) -> Tensor:
-        """This process's rows of z ~ N(0, I) for the global batch `index`, a function of (seed, index, position)."""
-        rank, processes = rank_and_world_size()
-        z = torch.randn(processes * size, self.latent_dim, generator=generator(self.seed, index, "latents", *purpose))
-        return z[rank * size : (rank + 1) * size].to(self.device, non_blocking=True)
 
     def curves(self) -> dict[str, float]:
         """Losses, penalties, and D(x) = sigmoid(logit), averaged over real images (d_real) and fakes (d_fake)."""

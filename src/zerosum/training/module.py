@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from zerosum.data.dataset import Batch, Dataset
 from zerosum.distributed import rank_and_world_size
-from zerosum.randomness import reseed
+from zerosum.randomness import generator, reseed
 from zerosum.training import optimization
 from zerosum.training.ema import ExponentialMovingAverage
 from zerosum.training.settings import TrainingSettings
@@ -104,6 +104,16 @@ class GenerativeModule(LightningModule):
     def load_raw_weights(self) -> None:
         """Sample from the weights of the last step instead of their moving average."""
         self.ema.network.load_state_dict(self.network.state_dict())
+
+    def noise(self, index: int, size: int, *purpose: int | str) -> Tensor:
+        """This process's rows of z ~ N(0, I) for the global batch `index`, a function of (seed, index, position).
+
+        (size, latent_dim), of a model that has a `latent_dim`.
+        """
+        rank, processes = rank_and_world_size()
+        random = generator(self.seed, index, "latents", *purpose)
+        z = torch.randn(processes * size, self.latent_dim, generator=random)  # type: ignore[call-overload]
+        return z[rank * size : (rank + 1) * size].to(self.device, non_blocking=True)
 
     def begin_step(self) -> None:
         """Seed the random numbers of the networks and let autocast keep its casts of the weights."""

@@ -1,5 +1,6 @@
 """One optimizer's step: backward, average over processes, clip, and apply."""
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,9 @@ from zerosum.distributed import average_gradients
 
 if TYPE_CHECKING:
     from lightning import Trainer
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+"""Builds an optimizer of these parameters"""
 
 
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
