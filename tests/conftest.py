@@ -1,6 +1,7 @@
 """What tests share: small configs, and the real data where it is there."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,6 +46,24 @@ def verb(*arguments: str, cwd: Path = ROOT, fails: bool = False) -> str:
     assert (done.returncode != 0) == fails, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     return done.stdout
+
+
+def run_two_processes(script: str, folder: Path) -> str:
+    """Run a script of tests/ twice at once, as the two processes of one training; what the first one printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in range(2):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        place |= {"LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0, "TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": 1}
+        environment = {**os.environ, **{name: str(value) for name, value in place.items()}}
+        command = [sys.executable, str(ROOT / "tests" / script), str(folder)]
+        output = subprocess.PIPE if rank == 0 else subprocess.DEVNULL
+        started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True))
+    printed, _ = started[0].communicate(timeout=280)
+    assert [process.wait(timeout=20) for process in started] == [0, 0], printed
+    return printed
 
 
 @pytest.fixture

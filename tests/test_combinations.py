@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, run_two_processes
 
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
@@ -93,24 +93,7 @@ def test_annealing_is_a_named_callback_and_adas_probability_is_logged(composed):
 @pytest.mark.slow
 def test_two_processes_end_with_the_same_weights_and_draw_as_one(composed, tmp_path):
     """Every loss with every regularizer, double backward included; and what is random or averaged over the batch."""
-    import os
-    import socket
-    import subprocess
-    import sys
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = []
-    for rank in range(2):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        place |= {"LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0, "TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": 1}
-        environment = {**os.environ, **{name: str(value) for name, value in place.items()}}
-        command = [sys.executable, str(ROOT / "tests" / "two_processes.py"), str(tmp_path)]
-        output = subprocess.PIPE if rank == 0 else subprocess.DEVNULL
-        started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True))
-    printed, _ = started[0].communicate(timeout=280)
-    assert [process.wait(timeout=20) for process in started] == [0, 0], printed
+    printed = run_two_processes("two_processes.py", tmp_path)
     assert printed.count("equal:") == len(LOSSES) * len(REGULARIZERS)
     for name, options in AS_ONE.items():
         alone = trained(composed, *options, "training.batch_size=16", "run.images=96", *EPS)
@@ -124,6 +107,6 @@ def test_the_noise_of_two_processes_is_that_of_one(composed, monkeypatch):
     whole = gan.noise(5, 8)
     halves = []
     for rank in range(2):
-        monkeypatch.setattr("zerosum.gan.gan.rank_and_world_size", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr("zerosum.training.module.rank_and_world_size", lambda rank=rank: (rank, 2))
         halves.append(gan.noise(5, 4))
     assert torch.equal(torch.cat(halves), whole) and not torch.equal(*halves)

@@ -1,13 +1,8 @@
 """Every family of conf/model goes through training, resume, several processes, sampling, and refuses what it cannot."""
 
-import os
-import socket
-import subprocess
-import sys
-
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, run_two_processes
 
 from zerosum.commands.sample import Asked, sample
 from zerosum.errors import UserError
@@ -89,18 +84,7 @@ def test_a_run_resumes_bit_for_bit_and_is_sampled(composed, tmp_path, name):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(composed, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = []
-    for rank in range(2):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        place |= {"LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0, "TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": 1}
-        environment = {**os.environ, **{key: str(value) for key, value in place.items()}}
-        command = [sys.executable, str(ROOT / "tests" / "families_in_two_processes.py"), str(tmp_path)]
-        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
-    printed = started[0].communicate(timeout=280)[0].decode()
-    assert [process.wait(timeout=20) for process in started] == [0, 0], printed
+    run_two_processes("families_in_two_processes.py", tmp_path)
     for name, options in AS_ONE.items():
         built = build(validate(composed(*options, *BUDGET, *SILENT, *EPS[name], "run.images=64")))
         built.trainer.fit(built.module, datamodule=built.data)

@@ -16,6 +16,7 @@ from zerosum.evaluation.protocol import (
     Direction,
     better_directions,
     check_metrics,
+    describe_each,
     describe_selection,
     measure_some,
     score_by_first,
@@ -104,7 +105,7 @@ class EpisodeProtocol:
             "episodes": self.episodes,
             "limit": self.dataset.environment.limit,
             "sample_seed": self.seed,
-            **{key: value for metric in self.metrics.values() for key, value in metric.describe().items()},
+            **describe_each(self.metrics),
         }
 
     def notes(self) -> dict[str, Any]:

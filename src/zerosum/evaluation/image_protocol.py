@@ -1,7 +1,7 @@
 """Metrics of images: samples pass through the feature network once, and every metric uses the same features."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from zerosum.evaluation.protocol import (
     UnmeasurableError,
     better_directions,
     check_metrics,
+    describe_each,
     describe_selection,
     directions_of_parts,
     measure_each,
@@ -178,13 +179,13 @@ class ImageProtocol:
 
     def condition_rows(self, rows: Sequence[int]) -> np.ndarray:
         """(B,): the images of the split whose conditions the samples have, in a random order that starts again."""
-        order = torch.randperm(len(self.dataset.split(self.split).images), generator=generator(self.seed, "conditions"))
+        order = shuffle(len(self.dataset.split(self.split).images), self.seed)
         return order[torch.tensor(rows) % len(order)].numpy()
 
     def asked_labels(self, model: Model) -> Tensor | None:
         """(n_fake,) int64: the classes that the model is asked for; None if it is asked for anything else."""
-        condition = self.conditions(model, range(self.n_fake))
-        return None if condition is None or condition.is_floating_point() else condition
+        first = self.conditions(model, [0])  # images of all samples would fill the memory for nothing
+        return None if first is None or first.is_floating_point() else self.conditions(model, range(self.n_fake))
 
     @torch.inference_mode()
     def floor(self) -> dict[str, float] | None:
@@ -238,8 +239,7 @@ class ImageProtocol:
             "rounding": "uint8, to nearest",
             "sample_seed": self.seed,
         }
-        for metric in self.measured.values():
-            card.update(metric.describe())
+        card |= describe_each(self.measured)
         size = self.features.network.num_features
         if kind_of(self.features) == VECTORS and min(card["n_fake"], card["n_real"]) <= size:
             card["warning"] = f"no more images than features ({size}) on a side: FID is biased and only ranks models"
@@ -257,6 +257,12 @@ class ImageProtocol:
     def describe_selection(self) -> str:
         """By the first metric."""
         return describe_selection(self.measured, f"the split {self.split}")
+
+
+@lru_cache(maxsize=4)
+def shuffle(count: int, seed: int) -> Tensor:
+    """(count,): the order in which samples take the conditions of a split, the same for each batch of them."""
+    return torch.randperm(count, generator=generator(seed, "conditions"))
 
 
 def kind_of(part: Features | ImageMetric) -> str:

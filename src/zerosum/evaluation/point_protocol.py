@@ -15,7 +15,9 @@ from zerosum.evaluation.protocol import (
     PointMetric,
     better_directions,
     check_metrics,
+    describe_each,
     describe_selection,
+    explain,
     measure_each,
     measure_some,
     score_by_first,
@@ -87,12 +89,12 @@ class PointProtocol:
             "n_fake": self.n_fake,
             **self.dataset.describe(),
             "sample_seed": self.seed,
-            **{key: value for metric in self.metrics.values() for key, value in metric.describe().items()},
+            **describe_each(self.metrics),
         }
 
     def notes(self) -> dict[str, Any]:
         """Better directions, and reasons for metrics that were left out."""
-        return {"better": dict(self.better), **({"left_out": dict(self.left_out)} if self.left_out else {})}
+        return explain(self.better, self.left_out)
 
     def describe_selection(self) -> str:
         """By the first metric."""

@@ -200,6 +200,16 @@ def measure_some(
     return values
 
 
+def describe_each(metrics: Mapping[str, AnyMetric]) -> dict[str, Any]:
+    """What the metrics add to a card."""
+    return {key: value for metric in metrics.values() for key, value in metric.describe().items()}
+
+
+def explain(better: Mapping[str, Direction], left_out: Mapping[str, str]) -> dict[str, Any]:
+    """Notes of a card: better directions, and reasons for metrics that were left out, where any were."""
+    return {"better": dict(better), **({"left_out": dict(left_out)} if left_out else {})}
+
+
 def describe_selection(metrics: Mapping[str, AnyMetric], data: str) -> str:
     """How `score_by_first` chooses the best checkpoint."""
     return f"chosen by {next(iter(metrics))} on {data}, on which it is reported too"
