@@ -442,6 +442,6 @@ def test_the_unrolled_discriminator_descends_its_penalties_too():
 
 
 def test_unrolling_in_several_processes_is_refused(monkeypatch):
-    monkeypatch.setattr("zerosum.training.module.rank_and_world_size", lambda: (0, 2))
+    monkeypatch.setattr("zerosum.gan.gan.rank_and_world_size", lambda: (0, 2))
     with pytest.raises(UserError, match="looks ahead by the gradients of one process"):
         points_gan(unroll=1).on_fit_start()
