@@ -138,8 +138,10 @@ def describe_command(config: Mapping[str, Any]) -> str | None:
 
 def describe_measuring(checkpoint: str, weights: str, ema: float | None) -> str:
     """The command that measures these weights, without the folders of a machine."""
-    chosen = "" if weights == "ema" and ema is None else f" weights={weights}" if ema is None else f" ema={ema:g}"
-    return f"python evaluate.py run=outputs/<run> checkpoint={checkpoint}{chosen}"
+    command = f"python evaluate.py run=outputs/<run> checkpoint={checkpoint}"
+    if ema is not None:
+        return f"{command} ema={ema:g}"
+    return command if weights == "ema" else f"{command} weights={weights}"
 
 
 def describe_parts(config: Mapping[str, Any]) -> dict[str, str]:

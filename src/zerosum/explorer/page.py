@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zerosum.errors import UserError, printable
-from zerosum.explorer.arithmetic import Arithmetic, is_analogy, judge, say
 from zerosum.explorer.directions import find_directions
-from zerosum.explorer.expression import Goal, find_goal, parse
+from zerosum.explorer.page_arithmetic import show_arithmetic
 from zerosum.explorer.sprites import SMALL, make_sheet
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
 from zerosum.explorer.traverse import describe, measure_effect, move, repeat
@@ -36,7 +35,6 @@ DIRECTIONS, STEPS, REACH = 5, 13, 3.0
 SHOWN = 6
 TRUNCATIONS = tuple(round(0.1 * step, 1) for step in range(13))
 OF_TRUNCATION = 16
-EXEMPLARS = 9
 
 
 class ExplorerPage:
@@ -86,7 +84,7 @@ class ExplorerPage:
             "Plane": lambda: self.show_plane(model, data),
             "Labels": lambda: self.show_labels(subject, data),
             "Directions": lambda: self.show_directions(model, data),
-            "Arithmetic": lambda: self.show_arithmetic(subject, data),
+            "Arithmetic": lambda: show_arithmetic(subject, self.expressions, self.seed, data),
             "Truncation": lambda: self.show_truncation(model, data),
         }
         return [Section(title, show()) for title, show in parts.items()], data
@@ -219,47 +217,6 @@ class ExplorerPage:
             element("p", class_="status", aria_live="polite", id="directions-status"),
         )
 
-    def show_arithmetic(self, subject: Subject, data: dict[str, Any]) -> Markup:
-        """Exemplars of every term, results, and how many of them are judged to be the goal."""
-        try:
-            expressions = self.expressions or usual_expressions(subject)
-            shown = [self.show_expression(subject, expression, data) for expression in expressions]
-        except UserError as error:
-            if self.expressions:
-                raise
-            return element("p", f"Left out: {error}.", class_="quiet")
-        return join(*shown)
-
-    def show_expression(self, subject: Subject, expression: str, data: dict[str, Any]) -> Markup:
-        """One expression."""
-        classes = subject.classes or ()
-        sums = Arithmetic(expression, seed=self.seed)
-        terms = parse(expression, classes)
-        goal = find_goal(terms)
-        pool = sums.make_pool(subject, sorted({term.label for term in terms if term.label is not None}))
-        groups = [sums.find_group(pool, term) for term in terms]
-        exemplars = sums.draw_exemplars(groups)
-        images = sums.decode_sums(subject, pool, terms, exemplars)
-        shares = {"result": judge(subject, pool, goal, images), **sums.judge_baselines(subject, pool, goal, groups[-1])}
-        data["arithmetic"].append({"expression": expression, "goal": goal.describe(classes), **shares})
-        signs = {1: "+", -1: "-"}
-        figures = []
-        for number, (term, rows) in enumerate(zip(terms, exemplars, strict=True)):
-            shown = pool.images[rows.flatten()[:EXEMPLARS]]
-            figures.append(figure(shown, f"{signs[term.sign] if number else ''} {term.text}".strip()))
-        figures.append(figure(images[:EXEMPLARS], f"= {goal.describe(classes)}?"))
-        if is_analogy(terms):
-            steps = sums.follow_direction(subject, pool, groups)
-            figures += [
-                figure(each[:EXEMPLARS], f"{terms[2].text} + {s:g} x difference") for s, each in steps.items() if s
-            ]
-        text = (
-            f"{sums.trials} sums of means of {len(terms)} exemplars each: {explain(shares['result'], goal, classes)}."
-            f" For comparison, {terms[-1].text} alone: {say(shares['last_term_alone'])}; any samples:"
-            f" {say(shares['any_sample'])}."
-        )
-        return join(element("h3", expression), element("div", *figures, class_="sums"), element("p", text))
-
     def show_truncation(self, model: TrainedModel, data: dict[str, Any]) -> Markup:
         """The same seeds at each truncation."""
         seeds = range(self.seed, self.seed + OF_TRUNCATION)
@@ -294,25 +251,9 @@ class ExplorerPage:
         )
 
 
-def explain(shares: dict[str, float], goal: Goal, classes: tuple[str, ...]) -> str:
-    """What the shares mean, in words."""
-    parts = [] if goal.label is None else [f"a classifier sees {classes[goal.label]} in {shares['class']:.0%}"]
-    sides = {1: "more", -1: "less"}
-    for name, sign in goal.attributes.items():
-        parts.append(f"{sides[sign]} {name} than the median of them in {shares[name]:.0%}")
-    return ", ".join([*parts, f"all of it in {shares['all']:.0%}"])
-
-
 def canvas(name: str, label: str = "Image") -> Markup:
     """A canvas that the script draws on; screen readers say the label."""
     return element("canvas", id=name, role="img", aria_label=label, tabindex=0 if name == "walk-image" else None)
-
-
-def figure(images: Tensor, caption: str) -> Markup:
-    """A still grid of up to nine images."""
-    sheet = make_sheet(images, 3, SHEET // 20)
-    picture = element("img", src=sheet["source"], alt=caption, width=3 * sheet["width"], height=3 * sheet["height"])
-    return element("figure", picture, element("figcaption", caption))
 
 
 def decode_latents(model: TrainedModel, z: Tensor, condition: Tensor | None) -> Tensor:
@@ -345,13 +286,3 @@ def label_names(subject: Subject, count: int) -> list[str]:
         names = None
     known = [str(row) for row in range(count)] if names is None else [printable(name) for name in names]
     return [f"{row}" if known[row] == str(row) else f"{row} {known[row]}" for row in range(count)]
-
-
-def usual_expressions(subject: Subject) -> list[str]:
-    """Two that show what arithmetic can do, of classes that the data have."""
-    classes = subject.dataset.classes or ()
-    if len(classes) < 2:
-        raise UserError("arithmetic needs data with labels")
-    one, other = (3, 8) if len(classes) > 8 else (0, 1)
-    much, little = ("thick", "thin") if subject.dataset.channels == 1 else ("bright", "dark")
-    return [f"{much} {one} - {little} {one} + {little} {other}", f"{much} {other} - {little} {other} + {little} {one}"]
