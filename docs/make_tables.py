@@ -24,6 +24,7 @@ TITLES = {
     "mnist_labels_none": ("The same without labels", "labels", "fid"),
     "fashion_mnist_projection": ("Fashion-MNIST by projection", "labels", "fid"),
     "mnist_100_labels": ("MNIST with 100 labels", "labels", "test_errors"),
+    "mnist_infogan": ("InfoGAN on MNIST", "labels", "fid"),
     "learning_triangle": ("The learning triangle on the ring", "model", "points_wasserstein"),
     "learning_triangle_digits": ("The learning triangle on digits", "model", "fid"),
     "relativistic_ablation": ("R3GAN's ablation on the grid of 25 Gaussians", "loss,regularizer", "modes"),
