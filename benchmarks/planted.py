@@ -66,9 +66,9 @@ class FewDigits(Digits):
 
     def read(self, split: str) -> Split:
         """The first training images, or all held-out ones."""
-        images, labels = super().read(split)
-        count = self.COUNT if split == "train" else len(images)
-        return Split(np.ascontiguousarray(images[:count]), None if labels is None else labels[:count])
+        whole = super().read(split)
+        count = self.COUNT if split == "train" else len(whole.images)
+        return Split(np.ascontiguousarray(whole.images[:count]), None if whole.labels is None else whole.labels[:count])
 
 
 class DigitsFeatures(ClassifierFeatures):
