@@ -129,12 +129,25 @@ def test_a_wrong_option_is_refused_as_by_the_full_check(mine):
         check({"_target_": f"{mine}.Child"}, "part", read_options)
 
 
-def test_a_whole_config_is_checked_without_torch():
+def test_a_whole_config_is_checked_and_values_are_refused_without_torch():
     script = """
 import sys, zerosum
+from zerosum.errors import UserError
 from zerosum.experiment.early_checks import check_first
 check_first(zerosum.compose("run.folder=x"))
+for override in sys.argv[1:]:
+    try:
+        check_first(zerosum.compose("run.folder=x", override))
+    except UserError as error:
+        print(error)
 print({"torch", "lightning", "numpy"} & sys.modules.keys())
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "set()\n", done.stderr
+    refused = {
+        "model.base_channels=0": "model.base_channels=0: choose 1 or more",
+        "optimizer.lr=-1": "optimizer.lr=-1: choose a learning rate of 0 or more",
+        "game.pack=3": "game.pack=3 times training.accumulate=1 does not divide training.batch_size=64",
+    }
+    done = subprocess.run([sys.executable, "-c", script, *refused], capture_output=True, text=True)
+    *lines, loaded = done.stdout.splitlines()
+    assert all(line.startswith(said) for line, said in zip(lines, refused.values(), strict=True)), done.stderr
+    assert loaded == "set()", done.stderr

@@ -84,7 +84,7 @@ PLAYERS = "{_target_: zerosum.training.strategy.PlayersStrategy}"
         (["model.lantent_dim=3"], "Did you mean model.latent_dim"),
         (["loss=nonsatt"], "Did you mean nonsat?"),
         (["+optimizer.weight_decay=0.1"], "optimizer.weight_decay: there is no such option of this optimizer"),
-        (["dataset=synthetic", "optimizer.lr=-1"], "Invalid learning rate"),
+        (["dataset=synthetic", "optimizer.lr=-1"], "optimizer.lr=-1: choose a learning rate of 0 or more"),
         (["regularizer=r1", "regularizer=null"], "regularizer=null: write regularizer=none, and name the option once"),
         (["dataset=mnist", "dataset.root=/nowhere", "dataset.download=false"], "MNIST is not in /nowhere/MNIST/raw"),
         (["resume=outputs/nowhere"], "outputs/nowhere holds no run"),

@@ -56,7 +56,7 @@ def one_line(error: BaseException) -> str:
     return message if len(message) <= 200 else f"{message[:199]}…"
 
 
-def check_positive(group: str, **options: float) -> None:
+def check_positive(group: str, /, **options: float) -> None:
     """UserError at the first option that is less than 1."""
     for name, value in options.items():
         if value < 1:

@@ -11,7 +11,7 @@ from torch import Tensor
 from zerosum.console import track
 from zerosum.data.images import ImageDataset, to_condition
 from zerosum.distributed import all_reduce_sum, on_rank_zero, rank_and_world_size
-from zerosum.errors import DivergedError, UserError
+from zerosum.errors import DivergedError, UserError, check_positive
 from zerosum.evaluation.features.extractor import FeatureOutput, Features
 from zerosum.evaluation.protocol import (
     Extrapolating,
@@ -62,8 +62,7 @@ class ImageProtocol:
     ) -> None:
         if not 2 <= n_fake <= MOST_SAMPLES:
             raise UserError(f"protocol.n_fake={n_fake}: choose from 2, which a covariance needs, to {MOST_SAMPLES:,}")
-        if batch_size < 1:
-            raise UserError(f"protocol.batch_size={batch_size}: choose 1 or more")
+        check_positive("protocol", batch_size=batch_size)
         check_metrics(metrics)
         self.name = name
         self.features = features

@@ -20,7 +20,7 @@ from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory,
 from zerosum.experiment.early_checks import check_devices, optimizer_errors
 from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
 from zerosum.gan.compatibility import check_compatible
-from zerosum.gan.game import Game
+from zerosum.gan.game import Game, check_packs
 from zerosum.gan.gamma_control import GammaControl
 from zerosum.gan.gan import GAN, Optimizers
 from zerosum.gan.labels.conditions import Conditions, conditions_of_data
@@ -158,11 +158,7 @@ def check_objective(objectives: list[str], callbacks: list[Callback]) -> None:
 def build_gan(config: dict[str, Any], shape: DataShape) -> GAN:
     """The players, their loss and the rules of the game."""
     game, training = Game(**config["game"]), TrainingSettings(**config["training"])
-    if training.batch_size % (training.accumulate * game.pack):
-        raise UserError(
-            f"game.pack={game.pack} times training.accumulate={training.accumulate} does not divide"
-            f" training.batch_size={training.batch_size}: choose numbers that do"
-        )
+    check_packs(game, training)
     labels: Labels = make(config["labels"]) if config["labels"] else Labels("none")
     if labels.labelled is not None and shape.num_classes is not None:
         check_balanced(labels.labelled, shape.num_classes)

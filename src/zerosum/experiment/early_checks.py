@@ -10,9 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from zerosum.errors import UserError, one_line
 from zerosum.experiment.schema import RESERVED, check, conform, locate
-from zerosum.experiment.settings import SETTINGS, drop_options_of_replaced, refuse_lightnings_own, validate
+from zerosum.experiment.settings import SETTINGS, drop_options_of_replaced, is_gan, refuse_lightnings_own, validate
 from zerosum.experiment.source import read_options
+from zerosum.gan.game import Game, check_packs
 from zerosum.training.callbacks.schedule import check_interval
+from zerosum.training.settings import TrainingSettings
 
 LIGHT = ("dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer")
 """Groups whose classes need no Lightning"""
@@ -35,6 +37,8 @@ def check_first(config: DictConfig) -> None:
         locate(target, name)(**typed[name])
     if not isinstance(config.gamma, int | float) or not 0 <= config.gamma < math.inf:
         raise UserError(f"gamma={config.gamma}: the weight of R1 and R2 is a number of 0 or more")
+    if is_gan(typed):
+        check_packs(Game(**typed["game"]), TrainingSettings(**typed["training"]))
     refuse_lightnings_own(typed["trainer"])
     check_devices(typed["trainer"].get("devices", 1))
     check_factors(typed["optimizer"], "optimizer")
@@ -55,7 +59,9 @@ def check_options_of_starting(config: DictConfig) -> None:
 
 
 def check_factors(node: dict[str, Any], path: str) -> None:
-    """UserError where an optimizer of torch keeps as much of its average as before, or more, at every step."""
+    """UserError where a learning rate is negative, or an optimizer of torch keeps all of its average at every step."""
+    if isinstance(node.get("lr"), int | float) and not 0 <= node["lr"] < math.inf:
+        raise UserError(f"{path}.lr={node['lr']}: choose a learning rate of 0 or more")
     for name in BELOW_ONE.get(str(node.get("_target_")), ()):
         if node.get(name, 0) >= 1:
             raise UserError(f"{path}.{name}={node[name]}: choose 0 or more, and less than 1")

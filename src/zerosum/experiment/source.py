@@ -77,7 +77,17 @@ def signature(function: ast.FunctionDef, module: str, is_method: bool = False) -
         argument.arg: Parameter(argument.arg, kind, default=Parameter.empty if is_required else None)
         for argument, kind, is_required in rows
     }
-    return Options(parameters, {argument.arg: evaluate(argument.annotation, module) for argument, _, _ in rows})
+    hints = {argument.arg: evaluate(argument.annotation, module) for argument, _, _ in rows}
+    return Options(parameters, hints, dict(positive(function)))
+
+
+def positive(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """(parameter, group) of what the function passes on to `check_positive` under its own name."""
+    for statement in function.body:
+        match statement:
+            case ast.Expr(ast.Call(func=ast.Name("check_positive"), args=[ast.Constant(group)], keywords=keywords)):
+                own = [word.arg for word in keywords if isinstance(word.value, ast.Name) and word.value.id == word.arg]
+                yield from ((name, group) for name in own if name)
 
 
 def evaluate(node: ast.AST | None, module: str) -> Any:

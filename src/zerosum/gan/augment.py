@@ -166,6 +166,8 @@ class ADA(ImageAugmentation):
             raise UserError(f"p={p}: a probability lies between 0 and 1")
         if ramp < 1 or every < 1:
             raise UserError(f"ramp={ramp}, every={every}: choose at least 1 image from p=0 to p=1, and at least 1 step")
+        if target is not None and not -1 < target < 1:
+            raise UserError(f"target={target}: r, a mean of signs, lies between -1 and 1")
         self.geometry = [change for name, change in GEOMETRY.items() if name in operations]
         self.colors = [change for name, change in COLORS.items() if name in operations]
         self.target = target

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from zerosum.errors import UserError
+from zerosum.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,12 @@ class Game:
         for name, smallest in (("critic_steps", 1), ("pack", 1), ("unroll", 0), ("generator_steps", 1)):
             if getattr(self, name) < smallest:
                 raise UserError(f"game.{name}={getattr(self, name)}: the smallest value is {smallest}")
+
+
+def check_packs(game: Game, training: TrainingSettings) -> None:
+    """UserError unless each micro-batch consists of whole packs."""
+    if training.batch_size % (training.accumulate * game.pack):
+        raise UserError(
+            f"game.pack={game.pack} times training.accumulate={training.accumulate} does not divide"
+            f" training.batch_size={training.batch_size}: choose numbers that do"
+        )

@@ -17,7 +17,6 @@ RESOLUTIONS = (16, 32, 64, 128)
 
 def widths(sample_shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to half the resolution: halved at each doubling, down to `base_channels`."""
-    check_positive("model", base_channels=base_channels)
     height = check_resolution(sample_shape, "dcgan", RESOLUTIONS)
     stages = int(math.log2(height)) - 2
     return [base_channels * 2**stage for stage in reversed(range(stages))]
@@ -47,7 +46,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         make_norm = norm_of(norm)
-        check_positive("model", latent_dim=latent_dim)
+        check_positive("model", latent_dim=latent_dim, base_channels=base_channels)
         channels = widths(sample_shape, base_channels)
         self.latent_dim = latent_dim
         # The paper's first layer, a transposed convolution of a 1x1 map, is this product.
@@ -89,6 +88,7 @@ class Discriminator(nn.Module):
         minibatch_discrimination: bool = False,
     ) -> None:
         super().__init__()
+        check_positive("model", base_channels=base_channels)
         channels = widths(sample_shape, base_channels)[::-1]
         layers: list[nn.Module] = [
             nn.Conv2d(sample_shape[0], channels[0], 4, 2, 1, bias=False),

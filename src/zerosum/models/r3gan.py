@@ -57,14 +57,12 @@ def initialize(layer: nn.Module, gain: float = 1.0) -> nn.Module:
 
 def widths(sample_shape: tuple[int, ...], width: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to the resolution: `width` up to 32 pixels, halved at each doubling beyond."""
-    check_positive("model", width=width)
     side = check_resolution(sample_shape, "r3gan", RESOLUTIONS)
     return [max(1, width // max(1, 2**level // 32)) for level in range(2, int(math.log2(side)) + 1)]
 
 
 def group_of(width: int, group_width: int) -> int:
     """Channels of a group; at most all of a narrow network's."""
-    check_positive("model", group_width=group_width)
     return min(group_width, EXPANSION * width)
 
 
@@ -85,7 +83,7 @@ class Generator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model", latent_dim=latent_dim, blocks=blocks)
+        check_positive("model", latent_dim=latent_dim, width=width, group_width=group_width, blocks=blocks)
         check_positive("model.generator", embedding=embedding)
         channels = widths(sample_shape, width)
         self.latent_dim = latent_dim
@@ -127,7 +125,7 @@ class Discriminator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model", blocks=blocks)
+        check_positive("model", width=width, group_width=group_width, blocks=blocks)
         channels = widths(sample_shape, width)[::-1]
         total = blocks * len(channels)
         self.from_image = initialize(nn.Conv2d(sample_shape[0], channels[0], 1, bias=False))

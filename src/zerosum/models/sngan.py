@@ -41,7 +41,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         check_positive("model", latent_dim=latent_dim, base_channels=base_channels)
-        side = check_resolution(sample_shape, "sngan", tuple(WIDTHS))
+        side = check_resolution(sample_shape, "sagan" if attention else "sngan", tuple(WIDTHS))
         widths = [multiple * base_channels for multiple in WIDTHS[side]]
         self.latent_dim = latent_dim
         self.project = nn.Linear(latent_dim, 4 * 4 * widths[0])
@@ -78,7 +78,7 @@ class Discriminator(residual.Discriminator):
         spectral_norm: bool = True,
     ) -> None:
         check_positive("model", base_channels=base_channels)
-        side = check_resolution(sample_shape, "sngan", tuple(WIDTHS))
+        side = check_resolution(sample_shape, "sagan" if attention else "sngan", tuple(WIDTHS))
         widths = [multiple * base_channels for multiple in DISCRIMINATOR_WIDTHS[side]]
         super().__init__(sample_shape, widths, HALVED[side], attention=attention, bias=False)
         initialize(self)

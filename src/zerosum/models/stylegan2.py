@@ -25,7 +25,6 @@ SLOW = 0.01
 
 def widths(side: int, channel_base: int, channel_max: int) -> list[int]:
     """Channels at 4x4, 8x8, ... up to the resolution: channel_base / resolution, at most channel_max."""
-    check_positive("model", channel_base=channel_base, channel_max=channel_max)
     return [max(1, min(channel_base // 2**level, channel_max)) for level in range(2, int(math.log2(side)) + 1)]
 
 
@@ -138,7 +137,7 @@ class Generator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model", latent_dim=latent_dim)
+        check_positive("model", latent_dim=latent_dim, channel_base=channel_base, channel_max=channel_max)
         check_positive("model.generator", style_dim=style_dim, mapping_layers=mapping_layers)
         side = check_resolution(sample_shape, "stylegan2", RESOLUTIONS)
         channels = widths(side, channel_base, channel_max)
@@ -199,9 +198,8 @@ class Discriminator(nn.Module):
         condition_size: int = 0,
     ) -> None:
         super().__init__()
-        check_positive("model.discriminator", mapping_layers=mapping_layers)
-        if group < 1:
-            raise UserError(f"model.discriminator.group={group}: choose 1 or more")
+        check_positive("model", channel_base=channel_base, channel_max=channel_max)
+        check_positive("model.discriminator", mapping_layers=mapping_layers, group=group)
         side = check_resolution(sample_shape, "stylegan2", RESOLUTIONS)
         *channels, last = widths(side, channel_base, channel_max)[::-1]
         self.from_image = EqualizedConv2d(sample_shape[0], [*channels, last][0], 1)
