@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import check_positive
 from zerosum.models.blocks import MinibatchStandardDeviation
 from zerosum.models.equalized import EqualizedConv2d, EqualizedLinear, activate, normalize
 from zerosum.models.networks import Scores
