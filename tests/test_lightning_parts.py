@@ -1,15 +1,18 @@
 """Lightning's own callbacks and loggers are entries of `callbacks` and `logger` like zerosum's."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 import wandb
 from lightning import Callback
+from lightning.fabric.utilities.logger import _flatten_dict
 
 from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
+from zerosum.experiment.train import start_loggers
 
 RING = [
     *["dataset=ring", "training.batch_size=16", "protocol.n_fake=64", "callbacks.samples.frames=1", "trainer=cpu"],
@@ -94,3 +97,15 @@ def test_a_logger_of_lightnings_logs_beside_ours(composed, name, tmp_path, monke
     _, folder = fit(composed, f"+logger.further={{{entry}}}")
     wandb.finish()  # Lightning's logger leaves its run open
     assert rows(folder) and any((tmp_path / "own").rglob("*"))
+
+
+def test_names_of_options_hold_only_what_mlflow_takes(composed, tmp_path):
+    """Letters, figures and _-. :/ alone, as mlflow.utils.validation has it."""
+    entry = options("lightning.pytorch.loggers.CSVLogger", {"save_dir": str(tmp_path / "own")})
+    config = composed(*RING, f"+logger.further={{{entry}}}")
+    typed = validate(config) | {"command": {"overrides": [], "choices": {"model/discriminator@model": "mlp"}}}
+    built = build(typed)
+    start_loggers(typed, built)
+    names = _flatten_dict(built.trainer.loggers[-1].experiment.hparams)
+    assert "command/choices/model/discriminator.model" in names
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in names)

@@ -82,7 +82,10 @@ def start_loggers(typed: dict[str, Any], experiment: Experiment) -> None:
     """Tell each logger what is trained; an error here comes before training, so that nothing is left of the run."""
     images_per_step = experiment.data.batch_size * experiment.data.batches_per_step
     code = code_card().get("git")
-    params = {**typed, "command": command_of(typed), "commit": code, "images_per_step": images_per_step}
+    command = command_of(typed)
+    # MLflow takes no @ in a name, which Hydra writes in model/discriminator@model.
+    choices = {name.replace("@", "."): option for name, option in command.get("choices", {}).items()}
+    params = {**typed, "command": {**command, "choices": choices}, "commit": code, "images_per_step": images_per_step}
     try:
         for logger in experiment.trainer.loggers:
             logger.log_hyperparams(params)
