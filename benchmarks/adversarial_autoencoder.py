@@ -36,6 +36,7 @@ COMMON = (
 MODELS = {
     "L2": ("model=autoencoder",),
     "L2 + hinge": ("model=autoencoder_gan", f"model.start={START}"),
+    "L2 + relativistic": ("model=autoencoder_gan", "loss@model.adversarial=relativistic", f"model.start={START}"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -133,7 +134,9 @@ DAMAGE = {
         "", "5", '[{"images": 1}]', '[{"images": 1, "edges": [0, NaN], "real": [1]}]',
         '[{"images": 1, "edges": [0, 1e-320, 2e-320], "real": [1, 2], "fake": [1, 2]}]',
     ],
-    "report/facts.json": ["", "[]", '{"machine": 5}', '{"equilibrium": {"loss": "x"}}', '{"captions": {"real": []}}'],
+    "report/facts.json": [
+        "", "[]", '{"machine": 5}', '{"equilibrium": {"loss": "x"}}', '{"captions": {"real": []}}', '{"plural": "<b>"}',
+    ],
     "training.gif": ["", "GIF89a", "<svg onload=alert(1)>"],
     "report/real.png": ["", "<script>alert(1)</script>"],
 }  # fmt: skip
@@ -160,6 +163,17 @@ def test_a_budget_that_is_no_number_of_images_is_named_and_the_rest_written(imag
     page = read_page(write_run_report(folder))
     assert "config.yaml does not say how many images" in page.text and len(page.all("img")) == 6
     assert "2,000 real images seen." in page.texts
+
+
+def test_samples_are_called_by_one_word(tmp_path):
+    """Where the facts of the run say so, in the text and in every chart; numbers of the charts included."""
+    folder = full_run(tmp_path / "run")
+    facts = json.loads((folder / "report" / "facts.json").read_text())
+    (folder / "report" / "facts.json").write_text(json.dumps({**facts, "captions": {}, "plural": "sounds"}))
+    page = read_page(write_run_report(folder))
+    assert page.problems == [] and "2,000 real sounds seen" in page.text and "Real sounds" in page.text
+    assert {figure["layout"]["xaxis"]["title"]["text"] for figure in page.figures} <= {"real sounds seen", "logit of D"}
+    assert not re.search(r"\d images|real images|images seen", page.text, re.IGNORECASE)
 
 
 def test_a_run_that_has_only_begun_has_a_page(tmp_path):

@@ -42,7 +42,7 @@ def test_training_is_the_same_bit_for_bit_with_and_without_it(tiny, tmp_path):
 
 def test_points_have_a_report_too(made):
     page = read_page(made / "report.html")
-    assert page.problems == [] and "64 of 64 real images seen" in page.text
+    assert page.problems == [] and "64 of 64 real points seen" in page.text
     assert (made / "report" / "interpolation.png").exists() and not (made / "report" / "nearest.png").exists()
 
 

@@ -12,6 +12,7 @@ import zerosum
 from zerosum import compose, train
 from zerosum.errors import UserError
 from zerosum.evaluation.measurement import read_record
+from zerosum.experiment.settings import validate
 
 RING = ["dataset=ring", "training.batch_size=16", "protocol.n_fake=64", "callbacks.samples.frames=1", "trainer=cpu"]
 
@@ -42,11 +43,44 @@ def test_a_run_is_not_overwritten_but_resumed(tmp_path):
         (["lr=1"], r"Did you mean optimizer\.lr"),
         (["callbacks=null"], "callbacks=null: leave single entries out, as ~callbacks.<entry>"),
         (["regularizer=null"], "regularizer=null: write regularizer=none"),
+        (
+            ["model=autoencoder", "loss.adversarial=hinge"],
+            r"loss\.adversarial: .* Write model=autoencoder_gan loss@model\.adversarial=hinge\.$",
+        ),
+        (
+            ["model=autoencoder", "loss@model.adversarial=relativistic"],
+            r"Write model=autoencoder_gan loss@model\.adversarial=relativistic\.$",
+        ),
     ],
 )
 def test_a_mistyped_option_is_one_sentence(overrides, message):
     with pytest.raises(UserError, match=message):
         zerosum.compose(*overrides)
+
+
+def test_what_is_written_in_place_of_an_option_works():
+    """The command that the last two messages name."""
+    config = zerosum.compose("model=autoencoder_gan", "loss@model.adversarial=relativistic")
+    assert config.model.adversarial._target_ == "zerosum.gan.losses.Relativistic"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=vae", "gamma=5"], "gamma: VAE does not use it: leave gamma=5 out$"),
+        (["model=learning_triangle", "dataset=ring", "gamma=5"], "leave gamma=5 out, or write model.gamma=5$"),
+        (["model=gaussian_mixture", "training.clip=1"], r"training\.clip: GaussianMixture does not use it: leave"),
+        (["model=vae", "training.clip=1"], None),
+        (["model=autoencoder_gan", "gamma=5"], None),
+    ],
+)
+def test_an_option_that_a_family_does_not_use_is_refused(overrides, message):
+    config = zerosum.compose(*overrides)
+    if message is not None:
+        with pytest.raises(UserError, match=message):
+            validate(config)
+    else:
+        assert validate(validate(config))["model"] == validate(config)["model"]  # as a saved run is opened
 
 
 def test_a_folder_of_configs_that_is_not_there_is_refused():

@@ -69,3 +69,8 @@ class Dataset(Protocol):
     def draw(self, samples: Tensor, columns: int | None = None) -> Image.Image:
         """A picture of samples (N, *sample_shape), in so many columns where it has any."""
         ...
+
+
+def plural_of(dataset: Dataset) -> str:
+    """What its samples are called in reports: its `plural` if it has one, else images or points by their shape."""
+    return getattr(dataset, "plural", "images" if len(dataset.sample_shape) == 3 else "points")

@@ -20,6 +20,7 @@ class Demonstrations:
 
     num_classes: int | None = None
     samples_to_draw = 400
+    plural = "decisions"
 
     def __init__(
         self, environment: Environment, trajectories: int = 1, every: int = 10, useless: bool = False, seed: int = 0

@@ -29,6 +29,7 @@ class Series:
 
     num_classes: int | None = None
     samples_to_draw = 400
+    plural = "series"
 
     def __init__(self, past: int, future: int) -> None:
         check_positive("dataset", past=past, future=future)

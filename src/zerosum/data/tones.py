@@ -22,6 +22,7 @@ class Tones(KnownDensity):
     """
 
     samples_to_draw = 16
+    plural = "sounds"
 
     def __init__(
         self,

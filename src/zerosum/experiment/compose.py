@@ -24,6 +24,8 @@ SYNONYMS = {"k": "game.critic_steps", "n_critic": "game.critic_steps", "critic_i
 SYNONYMS |= dict.fromkeys(("epochs", "max_epochs", "steps", "max_steps", "kimg", "budget"), "run.images")
 SYNONYMS |= {"latent_size": "model.latent_dim", "nz": "model.latent_dim", "z_dim": "model.latent_dim"}
 """Names that other programs give to options"""
+ELSEWHERE = {"adversarial": "model=autoencoder_gan loss@model.adversarial"}
+"""Options, by their last word, that another choice of a group has: how they are written"""
 
 
 def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig:
@@ -99,7 +101,8 @@ def describe_hydra_error(message: str, config_name: str = "config", overrides: S
     """Hydra's message on one line, with the nearest options where an option is unknown."""
     unknown = re.search(r"Could not override '([^']+)'", message)
     if unknown is not None:
-        return f"{unknown[1]}: there is no such option.{nearest(unknown[1], all_options(config_name, overrides))}"
+        near = elsewhere(unknown[1], overrides) or nearest(unknown[1], all_options(config_name, overrides))
+        return f"{unknown[1]}: there is no such option.{near}"
     empty = re.search(r"Missing mandatory value: (\S+)", message)
     if empty is not None:
         example = ", such as run=outputs/<run>" if empty[1] == "run" else ""
@@ -110,6 +113,13 @@ def describe_hydra_error(message: str, config_name: str = "config", overrides: S
         near = did_you_mean(missing[2], options)
         return f"{missing[1]}={missing[2]}: there is no such option, only {', '.join(options)}.{near}"
     return " ".join(message.split("Config search path")[0].split())
+
+
+def elsewhere(name: str, overrides: Sequence[str]) -> str:
+    """' Write ...' with the value that was typed, where another choice of a group has the option."""
+    spelled = ELSEWHERE.get(name.rpartition(".")[2])
+    value = dict(override.split("=", 1) for override in overrides if "=" in override).get(name)
+    return f" Write {spelled}={value}." if spelled and value else ""
 
 
 def nearest(name: str, options: Sequence[str]) -> str:

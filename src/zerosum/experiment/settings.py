@@ -122,6 +122,7 @@ def refuse_unused(node: dict[str, Any]) -> None:
 
     `node` is not resolved yet: afterwards the references are gone.
     """
+    refuse_unused_by_family(node)
     for override in typed_overrides(node):
         name, _, key = override.lstrip("+").partition("=")[0].partition(".")
         entries = node.get(name)
@@ -131,6 +132,22 @@ def refuse_unused(node: dict[str, Any]) -> None:
         if "_target_" not in entries and not isinstance(entries.get(key, {}), dict) and not refers:
             near = did_you_mean(key, [str(other) for other in entries if other != key])
             raise UserError(f"{name}.{key}: there is no such option of this {name}.{near}")
+
+
+def refuse_unused_by_family(node: dict[str, Any]) -> None:
+    """UserError if the command line sets an option of every model that this one, which is no GAN, does not use.
+
+    Nothing is known of a config that is resolved, as that of a saved run.
+    """
+    if is_gan(node) or "${" not in str(node):
+        return
+    model, used = node["model"], {name: part for name, part in node.items() if name not in OF_PLAYERS}
+    unused = {"gamma": "${gamma}" not in str(used), "training.clip": not node.get("optimizer")}
+    for override in typed_overrides(node):
+        key = override.lstrip("+").partition("=")[0]
+        if unused.get(key):
+            own = f", or write model.{override}" if key in model else ""
+            raise UserError(f"{key}: {model['_target_'].rpartition('.')[2]} does not use it: leave {override} out{own}")
 
 
 def drop_options_of_replaced(node: dict[str, Any], read: Reader = import_options) -> None:

@@ -54,9 +54,10 @@ def chart(
         return None
     logarithmic = positive and spans_decades(lines, levels)
     yaxis = {"title": {"text": y}, **({"type": "log", "dtick": 1} if logarithmic else {})}
+    ticks = {"tickformat": "~s"} if x.endswith("seen") else {}
     figure = {
         "data": [*draw_lines(lines), *draw_levels(levels, lines)],
-        "layout": {"xaxis": {"title": {"text": x}, **({"tickformat": "~s"} if "images" in x else {})}, "yaxis": yaxis},
+        "layout": {"xaxis": {"title": {"text": x}, **ticks}, "yaxis": yaxis},
     }
     named = [line for line in lines if not line.faint]
     text = describe(title, x, named, levels)

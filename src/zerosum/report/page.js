@@ -52,7 +52,7 @@
     const output = document.createElement("output");
     Object.assign(input, { type: "range", min: 0, max: names.length - 1, value: names.length - 1 });
     label.className = "slider";
-    label.append("Images seen ", input, output);
+    label.append("Seen ", input, output);
     plot.after(label);
     const tell = () => {
       output.textContent = names[input.value];

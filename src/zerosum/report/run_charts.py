@@ -12,7 +12,6 @@ from zerosum.report.palette import COLOURS, DASHES
 from zerosum.report.run_files import MOST_HISTOGRAMS, Histogram
 from zerosum.report.table import finite_values, format_number
 
-IMAGES = "real images seen"
 MOST_POINTS = 600
 """Of a curve; of a share of it where the page would be too large"""
 WINDOW = 4
@@ -22,7 +21,7 @@ NOISY = 24
 MOST_CHARTS = 40
 MOST_LINES = 14
 """In one chart"""
-SIDES = {"real": "training images", "train": "training images", "held_out": "held-out images", "fake": "fakes"}
+SIDES = {"real": "training data", "train": "training data", "held_out": "held-out data", "fake": "fakes"}
 TITLES = {
     "d_": ("What D says", "mean D(x) = sigmoid(logit)"),
     "logits": ("Mean logit of D", "logit"),
@@ -56,14 +55,16 @@ ALWAYS = ("d_", "logits", "overfitting", "gradient_norm", "nearest", "class_shar
 """Charts that stand in the open; the others unfold"""
 
 
-def draw_quality(record: Record, better: Mapping[str, str], share: float = 1.0) -> list[Markup]:
+def draw_quality(record: Record, better: Mapping[str, str], share: float = 1.0, plural: str = "images") -> list[Markup]:
     """A chart of each value that was measured, with its floor."""
     names = list(dict.fromkeys(name for entry in record.history for name in entry.values))
-    charts = [draw_value(record, name, better, share) for name in names[:MOST_CHARTS]]
+    charts = [draw_value(record, name, better, share, plural) for name in names[:MOST_CHARTS]]
     return [drawn for drawn in (*charts, name_left_out(names[MOST_CHARTS:])) if drawn is not None]
 
 
-def draw_value(record: Record, name: str, better: Mapping[str, str], share: float = 1.0) -> Markup | None:
+def draw_value(
+    record: Record, name: str, better: Mapping[str, str], share: float = 1.0, plural: str = "images"
+) -> Markup | None:
     """One value over training; None if it was never a finite number."""
     points = {
         entry.images: finite[0] for entry in record.history if (finite := finite_values([entry.values.get(name)]))
@@ -72,9 +73,14 @@ def draw_value(record: Record, name: str, better: Mapping[str, str], share: floa
     line = Line(name, [float(images) for images in chosen], [points[images] for images in chosen])
     line = replace(line, markers=len(chosen) <= 40)
     floor = (record.floor or {}).get(name)
-    levels = [Level("floor: real images in place of samples", floor)] if finite_values([floor]) and floor else []
+    levels = [Level(f"floor: real {plural} in place of samples", floor)] if finite_values([floor]) and floor else []
     way = f"{better[name]} is better" if name in better else None
-    return chart(with_arrow(name, better), IMAGES, name, [line], levels, way, positive=True)
+    return chart(with_arrow(name, better), seen(plural), name, [line], levels, way, positive=True)
+
+
+def seen(plural: str) -> str:
+    """The axis of what was seen in training."""
+    return f"real {plural} seen"
 
 
 def count_points(share: float) -> int:
@@ -82,7 +88,9 @@ def count_points(share: float) -> int:
     return max(2, round(share * MOST_POINTS))
 
 
-def draw_losses(curves: Mapping[str, Line], equilibrium: Mapping[str, float], share: float = 1.0) -> Markup | None:
+def draw_losses(
+    curves: Mapping[str, Line], equilibrium: Mapping[str, float], share: float = 1.0, plural: str = "images"
+) -> Markup | None:
     """The losses without penalties, and where each lies when the discriminator cannot tell real from fake."""
     lines, levels = [], []
     for name, curve in curves.items():
@@ -95,8 +103,10 @@ def draw_losses(curves: Mapping[str, Line], equilibrium: Mapping[str, float], sh
         level = equilibrium.get(f"loss_{player[1]}")
         if level is not None:
             levels.append(Level(f"{symbol.partition(',')[0]} if D cannot tell", level))
-    note = "Without penalties. Gray: the value where fakes equal real images and D is the best it can be."
-    return chart("Losses", IMAGES, "loss", averaged(lines, share), levels, note if levels else "Without penalties.")
+    note = "Without penalties. Gray: the value where fakes equal real ones and D is the best it can be."
+    return chart(
+        "Losses", seen(plural), "loss", averaged(lines, share), levels, note if levels else "Without penalties."
+    )
 
 
 def subtract(curve: Line, others: Iterable[Line]) -> list[float]:
@@ -117,7 +127,7 @@ def averaged(lines: Iterable[Line], share: float = 1.0) -> list[Line]:
     return [replace(line, y=[round_number(value) for value in line.y]) for line in drawn]
 
 
-def draw_curves(curves: Mapping[str, Line], section: str, share: float = 1.0) -> Markup:
+def draw_curves(curves: Mapping[str, Line], section: str, share: float = 1.0, plural: str = "images") -> Markup:
     """Every other curve of a section of metrics.csv, those of one kind in one chart; rarely needed ones unfold."""
     kinds: dict[str, list[Line]] = {}
     for name, curve in curves.items():
@@ -130,7 +140,8 @@ def draw_curves(curves: Mapping[str, Line], section: str, share: float = 1.0) ->
     for kind, lines in list(kinds.items())[:MOST_CHARTS]:
         title, axis = TITLES.get(kind, (kind.replace("_", " ").replace("/", ", "), kind.rpartition("/")[2]))
         note = f"{len(lines) - MOST_LINES} more lines are left out." if len(lines) > MOST_LINES else None
-        drawn = chart(title[:100], IMAGES, axis[:60], averaged(lines, share), note=note, positive=kind in FACTORS)
+        title, axis = title[:100].replace("images", plural), axis[:60].replace("images", plural)
+        drawn = chart(title, seen(plural), axis, averaged(lines, share), note=note, positive=kind in FACTORS)
         if drawn is not None:
             (shown if kind in ALWAYS else folded).append(drawn)
     more = details("More curves", element("div", *folded, class_="charts")) if folded else EMPTY
@@ -167,7 +178,7 @@ def draw_histograms(histograms: list[Histogram], share: float = 1.0) -> Markup |
     middles = [(low + high) / 2 for low, high in zip(last.edges, last.edges[1:], strict=False)]
     lines = [Line(SIDES[side], middles, counts) for side, counts in last.counts.items()]
     figure: dict[str, Any] = {"frames": frames, "layout": layout}
-    note = "Held-out images apart from training images: D knows its images by heart. The slider goes through time."
+    note = "Held-out data apart from training data: D knows the latter by heart. The slider goes through time."
     title = "Logits of D"
     return wrap(title, figure, f"{title}. {text}", tabulate(f"{title}, last", "logit", lines), note)
 
@@ -202,7 +213,7 @@ def describe_histogram(histogram: Histogram) -> str:
         for side, counts in histogram.counts.items()
         if sum(counts)
     ]
-    return f"Mean logit at {histogram.images:,} images: {', '.join(means)}."
+    return f"Mean logit at {histogram.images:,}: {', '.join(means)}."
 
 
 def round_number(value: float) -> float:

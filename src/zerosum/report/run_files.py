@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,11 @@ class RunFiles:
         """Images seen so far."""
         ends = [int(line.x[-1]) for line in self.curves.values()]
         return max([0 if self.record is None else self.record.last.images, *ends])
+
+    @property
+    def plural(self) -> str:
+        """What samples are called."""
+        return self.facts.get("plural", "images")
 
     @property
     def budget(self) -> int | None:
@@ -157,14 +163,17 @@ def check_floats(node: Any) -> list[float]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """{"machine": {name: words}, "equilibrium": {loss: number}, "captions": {picture: words}} of the callback."""
+    """{"machine": {name: words}, "equilibrium": {loss: number}, "plural": word, "captions": {picture: words}}."""
     node = json.loads(read_text(path, LARGEST_JSON))
     machine, equilibrium, captions = (node.get(name) or {} for name in ("machine", "equilibrium", "captions"))
+    plural = node.get("plural", "images")
+    if not isinstance(plural, str) or not re.fullmatch("[a-z]{1,40}", plural):
+        raise ValueError("plural is a word of small letters")
     for words in (machine, captions):
         if not all(isinstance(word, str) and len(word) < 1_000 for pair in words.items() for word in pair):
             raise ValueError("machine and captions are words")
     check_floats(list(equilibrium.values()))
-    return {"machine": machine, "equilibrium": equilibrium, "captions": captions}
+    return {"machine": machine, "equilibrium": equilibrium, "plural": plural, "captions": captions}
 
 
 def read_log_end(folder: Path, name: str = "console.log") -> list[str]:

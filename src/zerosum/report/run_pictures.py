@@ -17,8 +17,8 @@ def show_samples(files: RunFiles, share: float) -> Markup | None:
     """Real images beside samples at the best and at the last evaluation, and the film."""
     sheets = find_sheets(files.folder)
     chosen = choose_sheets(sheets, files.record)
-    pictures = [(files.folder / "report" / "real.png", caption_of(files, "real", "Real images"))]
-    pictures += [(sheets[images], f"Samples at {images:,} images: {title}") for images, title in chosen.items()]
+    pictures = [(files.folder / "report" / "real.png", caption_of(files, "real", f"Real {files.plural}"))]
+    pictures += [(sheets[images], f"Samples at {images:,} {files.plural}: {title}") for images, title in chosen.items()]
     figures = [show_image(read(path, files, share), caption) for path, caption in pictures]
     shown = [figure for figure in figures if figure is not None]
     grid = element("div", *shown, class_="pictures") if shown else EMPTY

@@ -52,11 +52,11 @@ def make_sections(files: RunFiles, share: float = 1.0) -> list[Section]:
     """Every section for which the run has something; `share` of the usual bytes of pictures and points of charts."""
     parts = {
         "What was run": show_command(files),
-        "The doctor": show_findings(None if files.record is None else files.record.findings),
+        "The doctor": show_findings(None if files.record is None else files.record.findings, files.plural),
         "Samples": show_samples(files, share),
         "Quality": show_quality(files, share),
         "Losses and logits": show_game(files, share),
-        "Speed": draw_curves(files.curves, "speed", share),
+        "Speed": draw_curves(files.curves, "speed", share, files.plural),
         "Nearest training images": show_picture(files, "nearest", share),
         "Between samples": show_picture(files, "interpolation", share),
         "The model": show_illustrations(files, share),
@@ -75,31 +75,31 @@ def strip(section: Section) -> Section:
 def make_head(files: RunFiles) -> Markup:
     """How far the run is, and its first value in large figures."""
     record = files.record
-    tiles = [] if record is None else make_tiles(record, first_value(record), better_of(record))
+    tiles = [] if record is None else make_tiles(record, first_value(record), better_of(record), files.plural)
     return join(
-        element("p", say_progress(files.images, files.budget), class_="quiet"),
+        element("p", say_progress(files.images, files.budget, files.plural), class_="quiet"),
         *(element("p", problem, class_="problem") for problem in files.problems),
         element("dl", *tiles, class_="tiles") if tiles else None,
     )
 
 
-def say_progress(images: int, budget: int | None) -> str:
+def say_progress(images: int, budget: int | None, plural: str = "images") -> str:
     """How far the run is."""
     if budget is None:
-        return f"{images:,} real images seen."
+        return f"{images:,} real {plural} seen."
     done = "finished" if images >= budget else "not finished when this was written"
-    return f"{images:,} of {budget:,} real images seen, {done}."
+    return f"{images:,} of {budget:,} real {plural} seen, {done}."
 
 
-def make_tiles(record: Record, name: str, better: Mapping[str, str]) -> list[Markup]:
+def make_tiles(record: Record, name: str, better: Mapping[str, str], plural: str = "images") -> list[Markup]:
     """Best, last and floor of one value, and what the doctor found."""
     floor = (record.floor or {}).get(name)
     found = record.findings
     verdict = ("not asked", "") if found is None else (str(len(found)), f"problem{'s'[: len(found) != 1]} found")
     pairs = [
-        (f"Best {name} {ARROWS.get(better.get(name, ''), '')}", *place(record.best, name)),
-        (f"Last {name}", *place(record.last, name)),
-        *([("Floor", format_number(floor), "real images in place of samples")] if floor is not None else []),
+        (f"Best {name} {ARROWS.get(better.get(name, ''), '')}", *place(record.best, name, plural)),
+        (f"Last {name}", *place(record.last, name, plural)),
+        *([("Floor", format_number(floor), f"real {plural} in place of samples")] if floor is not None else []),
         ("Time", f"{format_number(record.last.minutes)} min", "until the last evaluation"),
         ("Doctor", *verdict),
     ]
@@ -109,10 +109,10 @@ def make_tiles(record: Record, name: str, better: Mapping[str, str]) -> list[Mar
     ]
 
 
-def place(measurement: Measurement, name: str) -> tuple[str, str]:
+def place(measurement: Measurement, name: str, plural: str) -> tuple[str, str]:
     """A measurement's value and when it was."""
     value = measurement.values.get(name)
-    return BLANK if value is None else format_number(value), f"at {measurement.images:,} images"
+    return BLANK if value is None else format_number(value), f"at {measurement.images:,} {plural}"
 
 
 def first_value(record: Record) -> str:
@@ -166,7 +166,7 @@ def show_differences(config: dict[str, Any]) -> Markup:
     return join(first, details(f"{len(rows) - MOST_ROWS} more differences", rest))
 
 
-def show_findings(findings: list[Finding] | None) -> Markup:
+def show_findings(findings: list[Finding] | None, plural: str = "images") -> Markup:
     """The doctor's verdict."""
     if findings is None:
         return element("p", "No doctor looked at this run.", class_="verdict open")
@@ -174,10 +174,10 @@ def show_findings(findings: list[Finding] | None) -> Markup:
         return element("p", "The doctor looked and found no problem.", class_="verdict")
     latest = sorted(findings, key=lambda finding: -finding.until)
     left_out = count_left_out("findings", len(findings) - SHOWN_FINDINGS)
-    return join(*map(show_finding, latest[:SHOWN_FINDINGS]), left_out)
+    return join(*(show_finding(finding, plural) for finding in latest[:SHOWN_FINDINGS]), left_out)
 
 
-def show_finding(finding: Finding) -> Markup:
+def show_finding(finding: Finding, plural: str) -> Markup:
     """One problem: its sentence, the numbers behind it, and what to try."""
     numbers = [f"{name[:LONGEST_NAME]} {format_number(value)}" for name, value in finding.evidence.items()]
     left_out = [f"{len(numbers) - SHOWN_NUMBERS} more"] if len(numbers) > SHOWN_NUMBERS else []
@@ -186,7 +186,7 @@ def show_finding(finding: Finding) -> Markup:
         "div",
         element("h3", finding.name.replace("_", " ")),
         element("p", finding.sentence),
-        element("p", f"From {finding.since:,} to {finding.until:,} images. Evidence: {evidence}.", class_="quiet"),
+        element("p", f"From {finding.since:,} to {finding.until:,} {plural}. Evidence: {evidence}.", class_="quiet"),
         element("p", "To try:") if finding.override else None,
         copyable(finding.override, "the options") if finding.override else None,
         class_="finding",
@@ -207,16 +207,16 @@ def show_quality(files: RunFiles, share: float = 1.0) -> Markup | None:
         ]
         for name in names[:MOST_VALUES]
     ]
-    when = ["images seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
-    meaning = "Best: where best.ckpt was chosen. Floor: the value of real images in place of samples."
+    when = [f"{files.plural} seen", f"{record.best.images:,}", f"{record.last.images:,}", ""]
+    meaning = f"Best: where best.ckpt was chosen. Floor: the value of real {files.plural} in place of samples."
     values = table("Best, last and floor", ["value", *columns], [*rows, when], numbers=3)
     left_out = count_left_out("values", len(names) - MOST_VALUES)
     explained = join(element("p", meaning, class_="quiet"), values, left_out)
     if not share:
         return join(explained, leave_out("Charts are"))
-    charts = element("div", *draw_quality(record, better, share), class_="charts")
+    charts = element("div", *draw_quality(record, better, share, files.plural), class_="charts")
     others = {name: line for name, line in files.curves.items() if name.removeprefix("quality/") not in names}
-    return join(explained, charts, draw_curves(others, "quality", share))
+    return join(explained, charts, draw_curves(others, "quality", share, files.plural))
 
 
 def say(value: float | None) -> str:
@@ -226,10 +226,10 @@ def say(value: float | None) -> str:
 
 def show_game(files: RunFiles, share: float = 1.0) -> Markup | None:
     """Losses, logits and everything else that was logged of training."""
-    losses = draw_losses(files.curves, files.facts.get("equilibrium", {}), share)
+    losses = draw_losses(files.curves, files.facts.get("equilibrium", {}), share, files.plural)
     charts = [drawn for drawn in (losses, draw_histograms(files.histograms, share)) if drawn is not None]
     first = element("div", *charts, class_="charts") if charts else None
-    return join(first, draw_curves(files.curves, "game", share)) or None
+    return join(first, draw_curves(files.curves, "game", share, files.plural)) or None
 
 
 def show_cards(files: RunFiles) -> Markup | None:

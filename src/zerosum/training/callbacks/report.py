@@ -14,6 +14,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from PIL import Image
 
+from zerosum.data.dataset import plural_of
 from zerosum.drawing.grid import grid, save_png
 from zerosum.errors import one_line
 from zerosum.evaluation.image_protocol import VECTORS, ImageProtocol, kind_of
@@ -98,7 +99,7 @@ class Report(Callback):
         dataset = data_of(trainer).dataset
         count = count_samples(trainer) or dataset.samples_to_draw
         real = dataset.stream(derive(0, "report"), torch.device("cpu")).batch(0, count, slice(0, count)).images
-        self.save("real", dataset.draw(real), f"{count:,} real {'images' if real.dim() == 4 else 'points'}.")
+        self.save("real", dataset.draw(real), f"{count:,} real {plural_of(dataset)}.")
         self.note_facts(trainer, module)
         self.write(self.folder)
 
@@ -144,7 +145,8 @@ class Report(Callback):
         picture = grid(samples, columns=steps) if is_image else dataset.draw(samples)
         paths = "Each row goes" if is_image else f"{ARCS} paths of {steps} points go"
         caption = f"{paths} from the sample of one seed to that of the next, along the great arc between their latents"
-        self.save("interpolation", picture, f"{caption}, at {module.images_seen:,} images. Jumps would be copies.")
+        seen = f"{module.images_seen:,} {plural_of(dataset)}"
+        self.save("interpolation", picture, f"{caption}, at {seen}. Jumps would be copies.")
 
     @torch.inference_mode()
     def draw_illustrations(self, trainer: Trainer, module: GenerativeModule) -> None:
@@ -160,9 +162,14 @@ class Report(Callback):
         self.captions[name] = caption
 
     def note_facts(self, trainer: Trainer, module: GenerativeModule) -> None:
-        """Write report/facts.json: the machine, the losses at equilibrium, the captions."""
+        """Write report/facts.json: the machine, the losses at equilibrium, what samples are called, the captions."""
         if not hasattr(self, "_facts"):
-            self._facts = {"machine": describe_machine(trainer), "equilibrium": module.equilibrium()}
+            plural = plural_of(data_of(trainer).dataset)
+            self._facts = {
+                "machine": describe_machine(trainer),
+                "equilibrium": module.equilibrium(),
+                "plural": plural,
+            }
         content = json.dumps({**self._facts, "captions": self.captions}, indent=1)
         save_whole(self.folder / "report" / "facts.json", lambda partial: partial.write_text(content, encoding="utf-8"))
 
