@@ -13,10 +13,10 @@ from torch import nn
 
 from zerosum.commands.explore import VERBS, explore, name_options
 from zerosum.errors import UserError
-from zerosum.explorer.arithmetic import Arithmetic, Pool
+from zerosum.explorer.arithmetic import Arithmetic, Pool, add_means, judge
 from zerosum.explorer.attributes import ink, slant, width
 from zerosum.explorer.directions import find_directions, first_nonlinear_layer, principal_components, run_layer
-from zerosum.explorer.expression import Goal, find_goal, parse
+from zerosum.explorer.expression import Goal, check_goal, find_goal, parse
 from zerosum.explorer.invert import Invert, pairwise_errors, psnr, read_image
 from zerosum.explorer.page import mix, square
 from zerosum.explorer.sprites import make_sheet
@@ -116,6 +116,18 @@ def test_names_of_classes_may_have_several_words_and_capitals():
         parse("thick 3 - ", DIGITS)
 
 
+@pytest.mark.parametrize("text", ["3 - 3", "thick 3 - thick 3", "3 - 8 + 8 - 3", "thick - bright"])
+def test_terms_that_cancel_one_another_are_refused(text):
+    with pytest.raises(UserError, match="cancel one another"):
+        check_goal(text, parse(text, DIGITS))
+    assert check_goal("thick 3 - thin 3", parse("thick 3 - thin 3", DIGITS)) == Goal(None, {"ink": 1})
+
+
+def test_a_goal_that_says_nothing_is_not_judged():
+    goal = check_goal("3 + 8", parse("3 + 8", DIGITS))
+    assert judge(None, None, goal, torch.zeros(5, 1, 4, 4)) == {}
+
+
 def test_a_group_is_the_upper_third_of_its_class():
     labels = torch.tensor([0] * 9 + [1] * 9)
     values = torch.arange(18.0)
@@ -131,17 +143,10 @@ def test_a_sum_of_means_is_as_long_as_a_code():
     sums = Arithmetic("thick - thin + thick", trials=2000)
     terms = parse("thick - thin + thick", DIGITS)
     codes = torch.randn(9000, 20, generator=torch.Generator().manual_seed(0))
-    model = given(Linear(SCALES))
-    model.decode = lambda found, condition: found
     pool = Pool(codes, None, torch.zeros(1), torch.zeros(1), {})
     exemplars = sums.draw_exemplars([torch.arange(start, start + 3000) for start in (0, 3000, 6000)])
-
-    class Holder:
-        pass
-
-    holder = Holder()
-    holder.model = model
-    found = sums.decode_sums(holder, pool, terms, exemplars)
+    found, condition = add_means(pool, terms, exemplars)
+    assert condition is None
     assert found.shape == (2000, 20) and float(found.var()) == pytest.approx(1, abs=0.03)
 
 

@@ -23,6 +23,7 @@ VERBS = {
     "traverse": "traverse.Traverse",
     "truncate": "truncate.Truncate",
     "page": "page.ExplorerPage",
+    "serve": "serve.Serve",
 }
 """Classes of zerosum.explorer; their options stand in conf/explore.yaml"""
 SHARED = ("run", "verb", "checkpoint", "weights", "ema", "root", "output", "trusted")
@@ -97,6 +98,8 @@ def explore(
     beside = run if run.is_dir() else run.parent
     subject = Subject(model, run, Path(output) if output else beside / "explorer", root, tuple(trusted))
     found = act(subject)
+    if not found.files:
+        return "\n".join(found.lines)
     found.save(subject.folder, verb)
     return "\n".join([*found.lines, f"written to {', '.join(map(str, found.files))}"])
 

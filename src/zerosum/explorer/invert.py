@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -168,16 +168,25 @@ def subject_mean(model: TrainedModel) -> Tensor:
 def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
     """(C, H, W) in [-1, 1]: the middle square of an image file, resized; UserError if it is no image."""
     try:
-        with Image.open(path, formats=FORMATS) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
+        with path.open("rb") as file:
+            return decode_image(file, str(path), shape)
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}: name an image file, as in images=three.png") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({one_line(error)}): name an image file") from error
+
+
+def decode_image(file: BinaryIO, name: str, shape: tuple[int, ...], most_pixels: int = MOST_PIXELS) -> Tensor:
+    """The same of an open file; its content says what it is, not its name, and its size is known before it is read."""
+    try:
+        with Image.open(file, formats=FORMATS) as opened:
+            if opened.width * opened.height > most_pixels:
+                raise ValueError(f"it has more than {most_pixels:,} pixels")
             if opened.mode.startswith(("I", "F")):
                 raise ValueError("its pixels have more than 8 bits: save it with 8")
             picture = opened.convert("L" if shape[0] == 1 else "RGB")
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}: name an image file, as in images=three.png") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UserError(f"{path} is no image that can be read ({one_line(error)}): give a PNG or JPEG file") from error
+        raise UserError(f"{name} is no image that can be read ({one_line(error)}): give a PNG or JPEG file") from error
     return from_picture(picture, shape)
 
 
