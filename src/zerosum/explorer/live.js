@@ -72,6 +72,7 @@
 
   function mixture(shares) {
     const parts = shares.map((share, row) => [share, row]).filter(([share]) => Math.abs(share) > 0.005);
+    if (parts.length === 1 && Math.abs(parts[0][0] - 1) < 0.005) return `label ${facts.labels[parts[0][1]]}`;
     return "label " + parts.sort((one, other) => other[0] - one[0]).slice(0, 4).map(([share, row]) => `${facts.labels[row]} ${Math.round(100 * share)} %`).join(", ");
   }
 

@@ -25,7 +25,7 @@ def make_live_page(live: Live) -> str:
         ("Seed", show_seed(labels)),
         ("Seeds", show_seeds()),
         ("Directions", show_directions()),
-        ("Between two seeds", show_between()),
+        ("Between two seeds", show_between(bool(labels))),
         ("Arithmetic", show_arithmetic(live)),
         ("An image of yours", show_inversion()),
     ]
@@ -83,7 +83,7 @@ def show_current() -> Markup:
         element("div", image, class_="frame"),
         element("p", "The image is being made.", id="status", class_="status", aria_live="polite"),
         element("p", id="trouble", class_="problem", role="alert", hidden=True),
-        element("div", button("Download PNG", "save-image"), button("Download code", "save-code"), class_="controls"),
+        element("div", button("Save PNG", "save-image"), button("Save code", "save-code"), class_="controls"),
         element("div", field("Load a code (JSON)", load), class_="controls"),
         class_="now",
         aria_label="Current image",
@@ -125,14 +125,14 @@ def show_directions() -> Markup:
     )
 
 
-def show_between() -> Markup:
+def show_between(is_labelled: bool) -> Markup:
     """Two seeds and the way between them."""
+    mixed = " The labels of both are mixed, unless one is chosen." if is_labelled else ""
+    text = f"Along the great arc of z, whose points are as likely as its ends.{mixed}"
     return join(
         element("div", field("From seed", number("from", 0)), field("to seed", number("to", 1)), class_="controls"),
         element("div", field("Place", slider("place", 0, 1, 0.02, 0)), class_="controls"),
-        element(
-            "p", "Along the great arc of z; labels of the two seeds are mixed, unless one is chosen.", class_="quiet"
-        ),
+        element("p", text, class_="quiet"),
     )
 
 

@@ -1,6 +1,7 @@
 """The live explorer: a page and a small server for it, on this machine alone unless told otherwise."""
 
 import errno
+import signal
 from contextlib import suppress
 
 from zerosum.errors import UserError, check_positive, one_line
@@ -34,6 +35,7 @@ class Serve:
                 print(f"host={self.host}: whoever reaches this machine can use the model.", flush=True)
             with suppress(KeyboardInterrupt):
                 server.serve_forever()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes one layer of the network, and is under way
         return Found({}, [f"Ended after {server.desk.done:,} answers."], [])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Never
 from urllib.parse import urlsplit
 
-from zerosum.errors import UserError, one_line
+from zerosum.errors import UserError, one_line, printable
 from zerosum.explorer.desk import Desk, RefusedError, StoppedError
 from zerosum.explorer.live import LARGEST_UPLOAD, Live
 from zerosum.explorer.live_page import make_live_page
@@ -49,7 +49,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, host: str, port: int, live: Live) -> None:
         self.live = live
-        self.name = live.model.name
+        self.name = printable(live.model.name)
         self.desk = Desk()
         self.connections = threading.BoundedSemaphore(MOST_CONNECTIONS)
         here = Path(__file__).parent
