@@ -133,11 +133,11 @@ class Live:
         space, first = self.model.check_space(), codes[0]
         values = torch.stack([code.values for code in codes])
         rows = [code.condition for code in codes if code.condition is not None]
-        condition = torch.cat(rows) if rows else None
+        condition = torch.cat(rows).to(space.device) if rows else None
         with torch.inference_mode():
             if first.space != space.name:
                 values = space.encode(values, condition).cpu()
-            values = space.truncate(values, first.truncation, condition.to(space.device) if rows else None).cpu()
+            values = space.truncate(values, first.truncation, condition).cpu()
         images = self.model.decode(values + self.offset(first), condition)
         if not images.isfinite().all():
             raise UserError("the generator has no finite image for this code: choose smaller numbers")

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, ClassVar, Never
+from typing import Any, Never
 from urllib.parse import urlsplit
 
 from zerosum.errors import UserError, one_line, printable
@@ -122,8 +122,8 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     timeout = SECONDS
-    server_version: ClassVar[str] = "zerosum"
-    sys_version: ClassVar[str] = ""
+    server_version = "zerosum"
+    sys_version = ""
 
     def do_GET(self) -> None:
         """A page."""
