@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zerosum.drawing.grid import add_caption, add_heading, beside, grid, save_png, stack
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError
 from zerosum.explorer.attributes import measure_all
 from zerosum.explorer.expression import Goal, Term, check_goal, parse
+from zerosum.explorer.options import check_arithmetic
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.randomness import generator
-from zerosum.runs.trained import check_seed
 
 FEWEST = 12
 """Samples of a term, below which its mean says little"""
@@ -73,11 +73,11 @@ class Arithmetic:
     """
 
     def __init__(self, expression: str, count: int = 4000, trials: int = 200, seed: int = 0) -> None:
-        check_positive("arithmetic", count=count, trials=trials)
+        check_arithmetic(count, trials, seed)
         self.expression = expression
         self.count = count
         self.trials = trials
-        self.seed = check_seed(seed)
+        self.seed = seed
 
     def __call__(self, subject: Subject) -> Found:
         """Write arithmetic.png: exemplars, results, and the direction; with shares that are judged to be the goal."""

@@ -11,7 +11,8 @@ from torch.nn.functional import one_hot
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.gan.labels.codes import Codes
-from zerosum.runs.trained import TrainedModel, check_seed, check_truncation
+from zerosum.runs.asked import check_seed, check_truncation
+from zerosum.runs.trained import TrainedModel
 from zerosum.sampling import arc, latents
 
 FORMAT = "zerosum code 1"

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from zerosum.console import track
 from zerosum.drawing.grid import add_caption, grid, save_png, stack
-from zerosum.errors import UserError, check_positive, one_line
+from zerosum.errors import UserError, one_line
+from zerosum.explorer.options import check_invert
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
-from zerosum.runs.trained import TrainedModel, check_seed
+from zerosum.runs.trained import TrainedModel
 
 MOST_PIXELS = 2**26
 """Of an image to invert, before it is made smaller"""
@@ -55,9 +56,7 @@ class Invert:
         label: int | None = None,
         seed: int = 0,
     ) -> None:
-        check_positive("invert", count=count, steps=steps, starts=starts, kept=kept)
-        if not (0 < rate < 100 and 0 <= prior < 100):
-            raise UserError(f"rate={rate} prior={prior}: choose numbers above 0, prior may be 0")
+        check_invert(count, steps, starts, kept, rate, prior, seed)
         self.paths = [Path(images)] if isinstance(images, str) else [Path(path) for path in images]
         self.count = count
         self.own = own
@@ -67,7 +66,7 @@ class Invert:
         self.rate = rate
         self.prior = prior
         self.label = label
-        self.seed = check_seed(seed)
+        self.seed = seed
 
     def __call__(self, subject: Subject) -> Found:
         """Write invert.png, a sheet of targets, reconstructions and differences, and invert.json with the codes."""

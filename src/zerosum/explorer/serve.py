@@ -4,8 +4,9 @@ import errno
 import signal
 from contextlib import suppress
 
-from zerosum.errors import UserError, check_positive, one_line
+from zerosum.errors import UserError, one_line
 from zerosum.explorer.live import Live
+from zerosum.explorer.options import check_serve
 from zerosum.explorer.server import Server
 from zerosum.explorer.subject import Found, Subject
 
@@ -18,9 +19,7 @@ class Serve:
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8000, count: int = 5, steps: int = 300) -> None:
-        check_positive("serve", count=count, steps=steps)
-        if not 1 <= port <= 65535:
-            raise UserError(f"port={port}: choose one from 1 to 65535, such as 8000")
+        check_serve(port, count, steps)
         self.host = host
         self.port = port
         self.count = count

@@ -16,6 +16,7 @@ from zerosum.gan.labels.conditions import Conditions, LabelConditions
 from zerosum.models.code_space import CodeSpace
 from zerosum.runs import exported
 from zerosum.runs import load as runs
+from zerosum.runs.asked import check_batch_size, check_seed, check_truncation
 
 
 class TrainedModel:
@@ -154,26 +155,6 @@ class TrainedModel:
                 f"{self.name} is a {type(self.model).__name__}, which has no generator from codes to images"
             )
         return self.space
-
-
-def check_seed(seed: Any) -> int:
-    """The seed; UserError unless it is a whole number of 0 or more."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed.__index__() < 2**63:
-        raise UserError(f"seeds: {seed!r} is no seed: give whole numbers, 0 or more, such as range(16)")
-    return seed.__index__()
-
-
-def check_batch_size(size: Any) -> int:
-    """The size; UserError unless it is a whole number of 1 or more."""
-    if isinstance(size, bool) or not hasattr(size, "__index__") or size.__index__() < 1:
-        raise UserError(f"batch_size={size!r}: give a whole number, 1 or more")
-    return size.__index__()
-
-
-def check_truncation(truncation: Any) -> None:
-    """UserError unless it is a number from 0 to 2."""
-    if isinstance(truncation, bool) or not isinstance(truncation, int | float) or not 0 <= truncation <= 2:
-        raise UserError(f"truncation={truncation}: choose from 0, the mean, to 1, which changes nothing; at most 2")
 
 
 def load(
