@@ -8,17 +8,21 @@ import socket
 import threading
 import time
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
 from conftest import verb
+from hypothesis import given as given_any
+from hypothesis import settings
+from hypothesis import strategies as st
 from PIL import Image
 from test_explorer import SCALES, Linear, given
 from test_trained import STYLEGAN2, conditional, untrained  # noqa: F401 (a fixture)
 
 from zerosum.errors import UserError
-from zerosum.explorer.code import read_code
+from zerosum.explorer.code import KEYS, read_code
 from zerosum.explorer.desk import MOST_WAITING, Desk, RefusedError, StoppedError
 from zerosum.explorer.live import LARGEST_UPLOAD, Live, as_png
 from zerosum.explorer.serve import Serve, open_server
@@ -183,6 +187,29 @@ def test_arithmetic_gives_codes_of_its_results(finished_run):
 def test_a_wrong_code_is_one_sentence(live, asked, message):
     with pytest.raises(UserError, match=message):
         live.show(asked)
+
+
+def test_a_seed_stands_beside_its_own_z_alone(live):
+    code = live.show({"seed": 3, "condition": None})["code"]
+    assert live.show({**code, "condition": None})["code"] == code  # the seed's own condition
+    code["z"][0] += 1
+    assert live.show(code)["code"]["seed"] is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given_any(st.dictionaries(st.sampled_from([*KEYS, "other"]), JSON, max_size=6))
+def test_no_json_makes_more_than_a_sentence(live, asked):
+    with suppress(UserError):
+        assert live.show(asked)["image"]
+    with suppress(UserError):
+        assert len(live.show_seeds(asked)["images"]) == 16
 
 
 def bomb(side):

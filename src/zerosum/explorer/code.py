@@ -84,9 +84,14 @@ def read_start(node: Mapping[str, Any], model: TrainedModel) -> tuple[str, Tenso
     seed = None if node.get("seed") is None else check_seed(node["seed"])
     if len(given) == 2 or (given == ["w"] and space.name == "z"):
         raise UserError(f"the code has {' and '.join(given)}: this model takes z{' or w' if space.name == 'w' else ''}")
+    if given == ["w"]:
+        length = model.codes([0], model.draw_condition([0])).shape[1]
+        return "w", read_numbers(node["w"], "w", length), None, None
     if given:
-        length = space.latent_dim if given == ["z"] else model.codes([0], model.draw_condition([0])).shape[1]
-        return given[0], read_numbers(node[given[0]], given[0], length), None, seed
+        z = read_numbers(node["z"], "z", space.latent_dim)
+        if seed is None or not torch.equal(z, latents([seed], space.latent_dim)[0]):
+            return "z", z, None, None  # of no seed, or changed by hand
+        return "z", z, model.draw_condition([seed]), seed
     if node.get("seeds") is not None:
         values, condition = between(node["seeds"], read_number(node.get("t"), "t", 1), model)
         return "z", values, condition, None

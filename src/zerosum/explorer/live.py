@@ -16,6 +16,7 @@ from zerosum.explorer.code import FORMAT, Code, read_code
 from zerosum.explorer.directions import Directions, find_directions
 from zerosum.explorer.invert import Invert, decode_image, psnr
 from zerosum.explorer.page_arithmetic import explain, show_terms
+from zerosum.explorer.sprites import SMALL
 from zerosum.explorer.subject import Subject, check_images, condition_for
 from zerosum.explorer.traverse import describe, measure_effect
 from zerosum.pixels import to_uint8
@@ -26,6 +27,8 @@ MOST_PIXELS = 2**25
 LONGEST_EXPRESSION = 200
 FIRST_START = 10**9
 """Seed of the codes that an inversion starts from: none that a person would choose, whose image may come back"""
+MANY, FEW = 2000, 500
+"""Samples that directions are found of, and of large images"""
 SHOWN = 16
 RESULTS = 9
 
@@ -77,9 +80,12 @@ class Live:
         """What each direction of a label's samples changes."""
         (code,) = [read_code({"seed": 0, "directions": {"label": asked.get("label"), "amounts": []}}, self.model)]
         found = self.directions(code.label)
-        condition = condition_for(self.model, [0], code.label)
-        effects = [measure_effect(self.model, vector, condition, 0) for vector in found.vectors]
-        names = [describe(row, found, effect) for row, effect in enumerate(effects)]
+        if self.is_large:
+            names = [f"{share:.1%} of variance" for share in found.variance]
+        else:
+            condition = condition_for(self.model, [0], code.label)
+            effects = [measure_effect(self.model, vector, condition, 0) for vector in found.vectors]
+            names = [describe(row, found, effect) for row, effect in enumerate(effects)]
         return {"layer": found.layer, "label": code.label, "names": names}
 
     def add(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,6 +130,11 @@ class Live:
         """(C, H, W)"""
         return tuple(self.model.sample([0]).shape[1:])
 
+    @property
+    def is_large(self) -> bool:
+        """Whether thousands of its images would keep a person waiting."""
+        return self.shape[-1] > SMALL
+
     def at(self, values: Tensor, condition: Tensor | None) -> Code:
         """A code (D,) in the model's own space."""
         return Code(self.model.check_space().name, values, condition)
@@ -156,7 +167,9 @@ class Live:
         """The principal directions of samples of a label, or, without, of the condition that seed 0 has; found once."""
         if label not in self.found:
             condition = condition_for(self.model, [0], label)
-            self.found[label] = find_directions(self.model.check_space(), self.count, condition=condition)
+            samples = FEW if self.is_large else MANY
+            space = self.model.check_space()
+            self.found[label] = find_directions(space, self.count, samples=samples, condition=condition)
         return self.found[label]
 
 

@@ -97,8 +97,10 @@ def check_page(seed: int = 0, **others: Any) -> None:
     check_seed(seed)
 
 
-def check_serve(port: int = 8000, count: int = 1, steps: int = 1, **others: Any) -> None:
+def check_serve(host: str = "127.0.0.1", port: int = 8000, count: int = 1, steps: int = 1, **others: Any) -> None:
     """UserError at a port that there is not."""
+    if not host:
+        raise UserError("host is empty: name an address, such as 127.0.0.1")
     check_positive("serve", count=count, steps=steps)
     if not 1 <= port <= 65535:
         raise UserError(f"port={port}: choose one from 1 to 65535, such as 8000")

@@ -19,7 +19,7 @@ class Serve:
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8000, count: int = 5, steps: int = 300) -> None:
-        check_serve(port, count, steps)
+        check_serve(host, port, count, steps)
         self.host = host
         self.port = port
         self.count = count
