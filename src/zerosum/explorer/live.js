@@ -73,7 +73,8 @@
   function mixture(shares) {
     const parts = shares.map((share, row) => [share, row]).filter(([share]) => Math.abs(share) > 0.005);
     if (parts.length === 1 && Math.abs(parts[0][0] - 1) < 0.005) return `label ${facts.labels[parts[0][1]]}`;
-    return "label " + parts.sort((one, other) => other[0] - one[0]).slice(0, 4).map(([share, row]) => `${facts.labels[row]} ${Math.round(100 * share)} %`).join(", ");
+    const largest = parts.sort((one, other) => Math.abs(other[0]) - Math.abs(one[0])).slice(0, 4);
+    return "labels " + largest.map(([share, row]) => `${Math.round(100 * share)} % ${facts.labels[row]}`).join(", ");
   }
 
   const refresh = latest(async () => {
