@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-VOID = {"img", "input", "meta", "br"}
+VOID = {"img", "input", "link", "meta", "br"}
 
 
 class Page(HTMLParser):

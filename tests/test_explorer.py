@@ -13,11 +13,13 @@ from torch import nn
 
 from zerosum.commands.explore import VERBS, explore, name_options
 from zerosum.errors import UserError
-from zerosum.explorer.arithmetic import Arithmetic, Pool
+from zerosum.explorer.arithmetic import Arithmetic, Pool, add_means, judge
 from zerosum.explorer.attributes import ink, slant, width
 from zerosum.explorer.directions import find_directions, first_nonlinear_layer, principal_components, run_layer
-from zerosum.explorer.expression import Goal, find_goal, parse
+from zerosum.explorer.expression import Goal, check_goal, find_goal, parse
 from zerosum.explorer.invert import Invert, pairwise_errors, psnr, read_image
+from zerosum.explorer.options import CHECKS
+from zerosum.explorer.options import MASKS as MASK_NAMES
 from zerosum.explorer.page import mix, square
 from zerosum.explorer.sprites import make_sheet
 from zerosum.explorer.traverse import Traverse, measure_effect
@@ -116,6 +118,18 @@ def test_names_of_classes_may_have_several_words_and_capitals():
         parse("thick 3 - ", DIGITS)
 
 
+@pytest.mark.parametrize("text", ["3 - 3", "thick 3 - thick 3", "3 - 8 + 8 - 3", "thick - bright"])
+def test_terms_that_cancel_one_another_are_refused(text):
+    with pytest.raises(UserError, match="cancel one another"):
+        check_goal(text, parse(text, DIGITS))
+    assert check_goal("thick 3 - thin 3", parse("thick 3 - thin 3", DIGITS)) == Goal(None, {"ink": 1})
+
+
+def test_a_goal_that_says_nothing_is_not_judged():
+    goal = check_goal("3 + 8", parse("3 + 8", DIGITS))
+    assert judge(None, None, goal, torch.zeros(5, 1, 4, 4)) == {}
+
+
 def test_a_group_is_the_upper_third_of_its_class():
     labels = torch.tensor([0] * 9 + [1] * 9)
     values = torch.arange(18.0)
@@ -131,17 +145,10 @@ def test_a_sum_of_means_is_as_long_as_a_code():
     sums = Arithmetic("thick - thin + thick", trials=2000)
     terms = parse("thick - thin + thick", DIGITS)
     codes = torch.randn(9000, 20, generator=torch.Generator().manual_seed(0))
-    model = given(Linear(SCALES))
-    model.decode = lambda found, condition: found
     pool = Pool(codes, None, torch.zeros(1), torch.zeros(1), {})
     exemplars = sums.draw_exemplars([torch.arange(start, start + 3000) for start in (0, 3000, 6000)])
-
-    class Holder:
-        pass
-
-    holder = Holder()
-    holder.model = model
-    found = sums.decode_sums(holder, pool, terms, exemplars)
+    found, condition = add_means(pool, terms, exemplars)
+    assert condition is None
     assert found.shape == (2000, 20) and float(found.var()) == pytest.approx(1, abs=0.03)
 
 
@@ -316,6 +323,66 @@ def test_words_become_options_of_the_verb():
     for words, message in ((["wlak"], "Did you mean walk"), (["walk", "page"], "name one of")):
         with pytest.raises(UserError, match=message):
             name_options(words)
+
+
+EARLY = """
+import sys
+from zerosum.commands import explore, export, sample
+from zerosum.errors import UserError
+calls = {calls!r}
+for verb, options, message in calls:
+    try:
+        if verb in explore.VERBS:
+            shared = {{name: options.pop(name) for name in ("checkpoint", "output") if name in options}}
+            explore.explore(None, verb, options, **shared)
+        elif verb == "export":
+            export.export(None, **options)
+        else:
+            sample.sample(None, asked=sample.Asked(1, 0), **options)
+    except UserError as error:
+        assert message in str(error), (verb, error)
+    else:
+        raise AssertionError(verb)
+assert not {{"torch", "lightning", "PIL"}} & sys.modules.keys(), "torch"
+"""
+WRONG = [
+    ("walk", {"walkers": 0}, "walk.walkers=0: choose 1 or more"),
+    ("walk", {"walkers": "two"}, "expected a whole number"),
+    ("walk", {"frames": 10**6}, "100,000 images or fewer"),
+    ("walk", {"format": "avi"}, "expected gif or mp4"),
+    ("walk", {"truncation": 3.0}, "truncation=3"),
+    ("walk", {"walkres": 3}, "Did you mean"),
+    ("walk", {"checkpoint": "bets"}, "choose best, last or previous"),
+    ("walk", {"output": 3}, "name a folder"),
+    ("arithmetic", {}, "arithmetic.expression is missing"),
+    ("arithmetic", {"expression": "a", "trials": 0}, "arithmetic.trials=0"),
+    ("invert", {"rate": 0.0}, "choose numbers above 0"),
+    ("inpaint", {"mask": "centre"}, "Did you mean center"),
+    ("neighbours", {"seed": -1}, "is no seed"),
+    ("traverse", {"reach": 0.0}, "reach=0.0"),
+    ("truncate", {"values": [1.0]}, "two truncations or more"),
+    ("page", {"expressions": 3}, "expected a list"),
+    ("serve", {"port": 0}, "from 1 to 65535"),
+    ("serve", {"host": 3}, "expected text"),
+    ("export", {"formats": ["onxn"]}, "Did you mean onnx"),
+    ("export", {"checkpoint": "bets"}, "choose best"),
+    ("export", {"trusted": 3}, "name packages"),
+    ("sample", {"checkpoint": "bets", "output": None}, "choose best"),
+    ("sample", {"checkpoint": "best", "output": 3}, "name a folder"),
+    ("sample", {"checkpoint": "best", "output": None, "ema": 3}, "ema=3"),
+]
+
+
+def test_wrong_values_are_answered_before_torch_is_imported():
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", EARLY.format(calls=WRONG)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {verb for verb, _, _ in WRONG} >= set(VERBS) == set(CHECKS)
+    from zerosum.applications.inpainting import MASKS
+
+    assert set(MASK_NAMES) == set(MASKS)
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,21 @@ def test_onnx_computes_the_same_by_onnxruntime(composed, tmp_path, name):
 
 
 @pytest.mark.slow
+def test_the_lines_of_the_card_run_onnxruntime_without_a_warning(composed, tmp_path, monkeypatch, capfd):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from zerosum.export import card
+
+    model = of_the_zoo(composed, tmp_path, "stylegan2").model
+    save_onnx(model, tmp_path / "generator.onnx")
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+    found: dict = {}
+    exec("\n".join(card.show_onnx(model)[1:-1]), found)
+    assert found["images"].shape == (7, 3, 16, 16) and capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
 def test_noise_is_an_input_that_changes_the_image(composed, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -156,6 +156,50 @@ def test_a_model_without_codes_says_so():
         model.sample(range(2), truncation=0.5)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"condition": torch.tensor([0, 1])},
+            r"\[2\] int64 was given, and conditional takes \[3\] int64 or \[3, 4\] float",
+        ),
+        ({"condition": torch.zeros(3)}, r"\[3\] float32 was given"),
+        ({"condition": torch.zeros(3, 5)}, r"\[3, 5\] float32 was given"),
+        ({"condition": torch.tensor([0, 1, 4])}, "labels 0 to 3"),
+        ({"condition": torch.full((3, 4), torch.nan)}, "NaN or infinite"),
+        ({"condition": "a"}, "a str is no tensor"),
+        ({"condition": [[1], [2, 3]]}, "a list is no tensor"),
+        ({"batch_size": 0}, "batch_size=0: give a whole number"),
+        ({"batch_size": 2.5}, "batch_size=2.5"),
+        ({"batch_size": "8"}, "batch_size='8'"),
+        ({"batch_size": True}, "batch_size=True"),
+        ({"truncation": "0.5"}, "truncation=0.5: choose from 0"),
+    ],
+)
+def test_wrong_options_of_sample_are_one_sentence(conditional, options, message):
+    with pytest.raises(UserError, match=message):
+        conditional.sample(range(3), **options)
+
+
+def test_conditions_may_come_from_numpy_and_a_model_without_any_says_so(conditional, finished_run):
+    array = torch.tensor([0, 1, 3]).numpy()
+    given, asked = conditional.sample(range(3), condition=array), conditional.sample(range(3), labels=[0, 1, 3])
+    assert torch.equal(given.as_subclass(torch.Tensor), asked)
+    with pytest.raises(UserError, match="is not conditioned on anything"):
+        zerosum.load(finished_run).sample(range(2), condition=torch.zeros(2))
+
+
+def test_samples_are_saved_as_png_alone(conditional, tmp_path):
+    samples = conditional.sample(range(4))
+    samples.save(tmp_path / "a.PNG")
+    with Image.open(tmp_path / "a.PNG") as picture:
+        assert picture.format == "PNG"
+    for name in ("a.jpg", "a", "a.png.gif"):
+        with pytest.raises(UserError, match=r"name a file that ends in \.png"):
+            samples.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.PNG"]
+
+
 @pytest.mark.parametrize("seeds", [[-1], [0.5], ["0"], [True], [2**63]])
 def test_what_is_no_seed_is_refused(conditional, seeds):
     with pytest.raises(UserError, match="is no seed"):
@@ -247,6 +291,30 @@ def test_damaged_weights_are_refused(shared, damage):
         file.write_bytes(b"" if damage == "nothing" else file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(UserError, match=r"cannot be read|another generator|NaN or infinite"):
         zerosum.load(shared)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda folder: (folder / "config.json").unlink(),
+            r"there is no .*config\.json: load .*generator\.safetensors",
+        ),
+        (lambda folder: (folder / "config.json").write_text("{"), r"config\.json cannot be read"),
+        (lambda folder: (folder / "generator.safetensors").unlink(), r"there is no .*generator\.safetensors"),
+        (lambda folder: (folder / "generator.safetensors").write_bytes(b"x"), r"generator\.safetensors cannot be read"),
+        (lambda folder: edit(folder, lambda config: config["data"].pop("sample_shape")), r"config\.json has no data"),
+        (
+            lambda folder: edit(folder, lambda config: config["model"]["generator"].pop("_target_")),
+            r"config\.json cannot",
+        ),
+    ],
+)
+def test_a_damaged_folder_is_told_by_the_name_of_its_damaged_file(shared, damage, message):
+    damage(shared)
+    with pytest.raises(UserError, match=message) as told:
+        zerosum.load(shared)
+    assert "config.yaml" not in str(told.value)
 
 
 def test_a_deep_config_is_refused_not_a_crash(shared):

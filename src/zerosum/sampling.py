@@ -106,15 +106,20 @@ def arrange(model: Any, count: int, first: int = 0) -> Sheet:
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """(steps, *shape) from `start` to `end` along the great arc, whose points are as likely under N(0, I) as its ends.
+    """(steps, *shape) from `start` to `end` along the great arc, both ends included."""
+    return arc(start, end, torch.linspace(0, 1, steps, dtype=torch.float64))
 
-    sin((1 - t) angle) / sin(angle) start + sin(t angle) / sin(angle) end, t from 0 to 1 (Shoemake 1985).
+
+def arc(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
+    """(T, *shape) on the great arc, whose points are as likely under N(0, I) as its ends, at t (T,) from 0 to 1.
+
+    sin((1 - t) angle) / sin(angle) start + sin(t angle) / sin(angle) end (Shoemake 1985).
     """
-    t = torch.linspace(0, 1, steps, dtype=torch.float64).view(-1, *[1] * start.dim())
+    t = t.double().view(-1, *[1] * start.dim())
     one, other = start.double(), end.double()
     cosine = (one * other).sum(-1, keepdim=True) / (one.norm(dim=-1, keepdim=True) * other.norm(dim=-1, keepdim=True))
     angle = cosine.clamp(-1, 1).acos()
     sine = angle.sin()
-    arc = (((1 - t) * angle).sin() * one + (t * angle).sin() * other) / sine
+    between = (((1 - t) * angle).sin() * one + (t * angle).sin() * other) / sine
     straight = (1 - t) * one + t * other
-    return torch.where(sine.abs() < 1e-6, straight, arc).to(start.dtype)
+    return torch.where(sine.abs() < 1e-6, straight, between).to(start.dtype)

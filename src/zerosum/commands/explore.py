@@ -11,7 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import CONF
-from zerosum.training.power_functions import check_choice
+from zerosum.experiment.schema import check_node
+from zerosum.experiment.source import read_options
+from zerosum.explorer.options import CHECKS
+from zerosum.runs.asked import check_places, check_weights_asked
 
 CONFIG_NAME = "explore"
 VERBS = {
@@ -23,6 +26,7 @@ VERBS = {
     "traverse": "traverse.Traverse",
     "truncate": "truncate.Truncate",
     "page": "page.ExplorerPage",
+    "serve": "serve.Serve",
 }
 """Classes of zerosum.explorer; their options stand in conf/explore.yaml"""
 SHARED = ("run", "verb", "checkpoint", "weights", "ema", "root", "output", "trusted")
@@ -84,19 +88,24 @@ def explore(
     trusted: str | Sequence[str] = (),
 ) -> str:
     """Build a verb from its options, let it explore the model of a run, and return what it found as text."""
-    check_choice(weights, ema)
+    check_weights_asked(checkpoint, weights, ema)
+    check_places(root=root, output=output, trusted=trusted)
+    node = {**options, "_target_": f"zerosum.explorer.{VERBS[verb]}"}
+    checked = check_node(dict(node), verb, read_options)
+    CHECKS[verb](**{name: value for name, value in checked.items() if name != "_target_"})
     from zerosum.experiment.build import make
-    from zerosum.experiment.schema import check_node
     from zerosum.explorer.subject import Subject
     from zerosum.runs.trained import load
     from zerosum.training.process import silence_libraries
 
     silence_libraries()
-    act = make(check_node({**options, "_target_": f"zerosum.explorer.{VERBS[verb]}"}, verb))
+    act = make(check_node(node, verb))
     model = load(run, checkpoint, weights, trusted, ema)
     beside = run if run.is_dir() else run.parent
     subject = Subject(model, run, Path(output) if output else beside / "explorer", root, tuple(trusted))
     found = act(subject)
+    if not found.files:
+        return "\n".join(found.lines)
     found.save(subject.folder, verb)
     return "\n".join([*found.lines, f"written to {', '.join(map(str, found.files))}"])
 

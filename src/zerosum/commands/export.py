@@ -11,7 +11,7 @@ from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
-from zerosum.training.power_functions import check_choice
+from zerosum.runs.asked import check_places, check_weights_asked
 
 CONFIG_NAME = "export"
 FORMATS = ("safetensors", "onnx", "torch_export")
@@ -40,8 +40,9 @@ def export(
     trusted: str | Sequence[str] = (),
 ) -> str:
     """Write weights, config, card and a picture of samples into a folder, and return a sentence that says where."""
-    check_choice(weights, ema)
-    check_options(formats, checkpoint, licences or {})
+    check_weights_asked(checkpoint, weights, ema)
+    check_options(formats, licences or {})
+    check_places(output=output, trusted=trusted)
     from zerosum.export import card
     from zerosum.gan.gan import GAN
     from zerosum.runs import exported
@@ -76,13 +77,11 @@ def export(
     return f"{name} at {module.images_seen:,} images, {chosen}: {folder} with {', '.join(files)}"
 
 
-def check_options(formats: Sequence[str], checkpoint: str, licences: Mapping[str, Any]) -> None:
+def check_options(formats: Sequence[str], licences: Mapping[str, Any]) -> None:
     """UserError at an option that is none, before torch is imported."""
     for name in formats:
         if name not in FORMATS:
             raise UserError(f"format={name}: choose one of {', '.join(FORMATS)}.{did_you_mean(str(name), FORMATS)}")
-    if checkpoint not in ("best", "last", "previous"):
-        raise UserError(f"checkpoint={checkpoint}: choose best, last or previous")
     for name, licence in licences.items():
         if not (licence is None or isinstance(licence, str)):
             raise UserError(f"{name}={licence}: name a licence, such as mit")

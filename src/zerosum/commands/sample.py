@@ -16,7 +16,8 @@ from zerosum.errors import UserError
 from zerosum.evaluation.measurement import is_finite
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
-from zerosum.training.power_functions import check_choice, name_of
+from zerosum.runs.asked import check_places, check_weights_asked
+from zerosum.training.power_functions import name_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +83,8 @@ def sample(
     Images become one PNG each, sounds one WAV file, points a CSV; grid.png shows the first 1,024 of any, labels in
     columns. `ema` is the width of a power-function average to sample from.
     """
-    check_choice("ema", ema)
+    check_weights_asked(checkpoint, ema=ema)
+    check_places(output=output, trusted=trusted)
     import torch
 
     from zerosum import sampling

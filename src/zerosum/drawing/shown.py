@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.drawing.grid import grid, save_png
+from zerosum.errors import UserError
 
 
 class Samples(Tensor):
@@ -23,7 +24,9 @@ class Samples(Tensor):
         return grid(torch.as_tensor(self), columns)
 
     def save(self, path: str | Path, columns: int | None = None) -> None:
-        """Save the grid as a PNG file."""
+        """Save the grid as a PNG file; UserError if the name is that of another format."""
+        if Path(path).suffix.lower() != ".png":
+            raise UserError(f"{path}: samples are saved as PNG, which keeps every pixel: name a file that ends in .png")
         save_png(self.picture(columns), Path(path))
 
     def _repr_png_(self) -> bytes | None:

@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zerosum.drawing.grid import add_caption, add_heading, beside, grid, save_png, stack
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError
 from zerosum.explorer.attributes import measure_all
-from zerosum.explorer.expression import Goal, Term, find_goal, parse
+from zerosum.explorer.expression import Goal, Term, check_goal, parse
+from zerosum.explorer.options import check_arithmetic
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.randomness import generator
-from zerosum.runs.trained import check_seed
 
 FEWEST = 12
 """Samples of a term, below which its mean says little"""
@@ -49,6 +49,20 @@ class Pool:
         return (values if label is None else values[self.labels == label]).median()
 
 
+@dataclass(frozen=True)
+class Sums:
+    """Terms with their exemplars, and the codes (trials, D) of the sums of their means, with conditions."""
+
+    terms: list[Term]
+    goal: Goal
+    pool: Pool
+    groups: list[Tensor]
+    """Rows of the pool that are of each term"""
+    exemplars: list[Tensor]
+    codes: Tensor
+    condition: Tensor | None
+
+
 class Arithmetic:
     """Adds and subtracts mean codes of groups of samples, and asks a classifier what the results are.
 
@@ -59,37 +73,44 @@ class Arithmetic:
     """
 
     def __init__(self, expression: str, count: int = 4000, trials: int = 200, seed: int = 0) -> None:
-        check_positive("arithmetic", count=count, trials=trials)
+        check_arithmetic(count, trials, seed)
         self.expression = expression
         self.count = count
         self.trials = trials
-        self.seed = check_seed(seed)
+        self.seed = seed
 
     def __call__(self, subject: Subject) -> Found:
         """Write arithmetic.png: exemplars, results, and the direction; with shares that are judged to be the goal."""
+        classes = subject.dataset.classes or ()
+        found = self.solve(subject)
+        images = subject.model.decode(found.codes, found.condition)
+        values = {"goal": found.goal.describe(classes), **self.judge(subject, found, images)}
+        picture = self.draw(found.pool, found.terms, found.exemplars, images, str(values["goal"]))
+        if is_analogy(found.terms):
+            steps = self.follow_direction(subject, found.pool, found.groups)
+            values["direction"] = {f"{s:g}": judge(subject, found.pool, found.goal, each) for s, each in steps.items()}
+            picture = stack([picture, self.draw_direction(found.terms, steps)])
+        path = subject.folder / "arithmetic.png"
+        save_png(picture, path)
+        return Found(values, self.describe(values), [path])
+
+    def solve(self, subject: Subject) -> Sums:
+        """Find exemplars of every term, and add their means; UserError where the expression says nothing."""
         check_images(subject.model)
         classes = subject.dataset.classes
         assert classes is not None or subject.classifier  # which says what is missing
         terms = parse(self.expression, classes or ())
-        if len(terms) < 2:
-            raise UserError(
-                f"'{self.expression}' has one term: add or subtract another, as in 'thick 3 - thin 3 + thin 8'"
-            )
-        goal = find_goal(terms)
+        goal = check_goal(self.expression, terms)
         pool = self.make_pool(subject, sorted({term.label for term in terms if term.label is not None}))
         groups = [self.find_group(pool, term) for term in terms]
         exemplars = self.draw_exemplars(groups)
-        images = self.decode_sums(subject, pool, terms, exemplars)
-        values = {"goal": goal.describe(classes or ()), "result": judge(subject, pool, goal, images)}
-        values |= self.judge_baselines(subject, pool, goal, groups[-1])
-        picture = self.draw(pool, terms, exemplars, images, str(values["goal"]))
-        if is_analogy(terms):
-            steps = self.follow_direction(subject, pool, groups)
-            values["direction"] = {f"{s:g}": judge(subject, pool, goal, each) for s, each in steps.items()}
-            picture = stack([picture, self.draw_direction(terms, steps)])
-        path = subject.folder / "arithmetic.png"
-        save_png(picture, path)
-        return Found(values, self.describe(values), [path])
+        return Sums(terms, goal, pool, groups, exemplars, *add_means(pool, terms, exemplars))
+
+    def judge(self, subject: Subject, found: Sums, images: Tensor) -> dict[str, dict[str, float]]:
+        """Shares of the results, of samples of the last term alone, and of any samples."""
+        start = found.pool.images[found.groups[-1][: self.trials]]
+        shown = {"result": images, "last_term_alone": start, "any_sample": found.pool.images[: self.trials]}
+        return {name: judge(subject, found.pool, found.goal, each) for name, each in shown.items()}
 
     def make_pool(self, subject: Subject, labels: Sequence[int]) -> Pool:
         """Samples of seeds from `seed` on: of each of the labels, or of any."""
@@ -121,23 +142,6 @@ class Arithmetic:
         random = generator(self.seed, "exemplars")
         size = (self.trials, len(groups))
         return [rows[torch.randint(len(rows), size, generator=random)] for rows in groups]
-
-    def decode_sums(self, subject: Subject, pool: Pool, terms: Sequence[Term], exemplars: Sequence[Tensor]) -> Tensor:
-        """(trials, C, H, W): images of the sums of signed means; conditions are summed as codes are."""
-        codes = sum(term.sign * pool.codes[rows].mean(1) for term, rows in zip(terms, exemplars, strict=True))
-        condition = None
-        if pool.condition is not None:
-            parts = zip(terms, exemplars, strict=True)
-            condition = sum(term.sign * pool.condition[rows].mean(1) for term, rows in parts)
-        assert isinstance(codes, Tensor) and not isinstance(condition, int)
-        return subject.model.decode(codes, condition)
-
-    def judge_baselines(self, subject: Subject, pool: Pool, goal: Goal, start: Tensor) -> dict[str, dict[str, float]]:
-        """The same shares of samples of the last term alone, and of all samples."""
-        return {
-            "last_term_alone": judge(subject, pool, goal, pool.images[start[: self.trials]]),
-            "any_sample": judge(subject, pool, goal, pool.images[: self.trials]),
-        }
 
     def follow_direction(self, subject: Subject, pool: Pool, groups: Sequence[Tensor]) -> dict[float, Tensor]:
         """{strength: images of single codes of the last term, moved by so many differences of the first two means}."""
@@ -173,8 +177,23 @@ class Arithmetic:
         return [*lines, *(f"direction x {s}: {say(each)}" for s, each in values.get("direction", {}).items())]
 
 
+def add_means(pool: Pool, terms: Sequence[Term], exemplars: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """(trials, D): sums of signed means of codes; conditions (trials, K) are summed as codes are."""
+
+    def add(rows: Tensor) -> Tensor:
+        pairs = zip(terms, exemplars, strict=True)
+        return torch.stack([term.sign * rows[chosen].mean(1) for term, chosen in pairs]).sum(0)
+
+    return add(pool.codes), None if pool.condition is None else add(pool.condition)
+
+
 def judge(subject: Subject, pool: Pool, goal: Goal, images: Tensor) -> dict[str, float]:
-    """Shares of images of the goal's class, beyond the median of that class in each attribute, and of all of it."""
+    """Shares of images of the goal's class, beyond the median of that class in each attribute, and of all of it.
+
+    Empty for a goal that says nothing, such as that of '3 + 8', which every image would reach.
+    """
+    if goal == Goal(None, {}):
+        return {}
     right = torch.ones(len(images), dtype=torch.bool)
     shares = {}
     if goal.label is not None:
@@ -195,7 +214,7 @@ def is_analogy(terms: Sequence[Term]) -> bool:
 
 def say(shares: dict[str, float]) -> str:
     """'class 98%, ink 90%, all 88%'."""
-    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) or "no class and no attribute to judge"
 
 
 def shrink(picture: Image.Image) -> Image.Image:

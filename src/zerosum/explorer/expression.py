@@ -73,3 +73,15 @@ def find_goal(terms: list[Term]) -> Goal:
     left = {label: count for label, count in labels.items() if count}
     label = next(iter(left)) if list(left.values()) == [1] else None
     return Goal(label, {name: (1 if total > 0 else -1) for name, total in attributes.items() if total})
+
+
+def check_goal(text: str, terms: list[Term]) -> Goal:
+    """The goal; UserError at a single term, and where the terms cancel one another."""
+    if len(terms) < 2:
+        raise UserError(f"'{text}' has one term: add or subtract another, as in 'thick 3 - thin 3 + thin 8'")
+    totals: Counter[tuple[int | None, tuple[tuple[str, int], ...]]] = Counter()
+    for term in terms:
+        totals[term.label, tuple(sorted(term.attributes.items()))] += term.sign
+    if not any(totals.values()):
+        raise UserError(f"'{text}': the terms cancel one another, and nothing is left: add one that does not")
+    return find_goal(terms)

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from zerosum.applications.inpainting import MASKS, Search, fill, fill_by_mean, fill_by_neighbour, psnr_of_missing
 from zerosum.drawing.grid import grid, label_rows, save_png
-from zerosum.errors import UserError, check_positive, did_you_mean
+from zerosum.errors import UserError
+from zerosum.explorer.options import check_inpaint
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.gan.gan import GAN
 from zerosum.pixels import from_uint8
@@ -35,9 +36,7 @@ class Inpaint:
         prior: float = 0.003,
         seed: int = 0,
     ) -> None:
-        check_positive("inpaint", count=count, shown=shown)
-        if mask not in MASKS:
-            raise UserError(f"mask={mask}: choose one of {', '.join(MASKS)}.{did_you_mean(mask, MASKS)}")
+        check_inpaint(mask, count, shown, seed)
         self.mask = mask
         self.count = count
         self.shown = min(shown, count)

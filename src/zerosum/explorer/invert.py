@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from zerosum.console import track
 from zerosum.drawing.grid import add_caption, grid, save_png, stack
-from zerosum.errors import UserError, check_positive, one_line
+from zerosum.errors import UserError, one_line
+from zerosum.explorer.options import check_invert
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
-from zerosum.runs.trained import TrainedModel, check_seed
+from zerosum.runs.trained import TrainedModel
 
 MOST_PIXELS = 2**26
 """Of an image to invert, before it is made smaller"""
@@ -55,9 +56,7 @@ class Invert:
         label: int | None = None,
         seed: int = 0,
     ) -> None:
-        check_positive("invert", count=count, steps=steps, starts=starts, kept=kept)
-        if not (0 < rate < 100 and 0 <= prior < 100):
-            raise UserError(f"rate={rate} prior={prior}: choose numbers above 0, prior may be 0")
+        check_invert(count, steps, starts, kept, rate, prior, seed)
         self.paths = [Path(images)] if isinstance(images, str) else [Path(path) for path in images]
         self.count = count
         self.own = own
@@ -67,7 +66,7 @@ class Invert:
         self.rate = rate
         self.prior = prior
         self.label = label
-        self.seed = check_seed(seed)
+        self.seed = seed
 
     def __call__(self, subject: Subject) -> Found:
         """Write invert.png, a sheet of targets, reconstructions and differences, and invert.json with the codes."""
@@ -168,16 +167,25 @@ def subject_mean(model: TrainedModel) -> Tensor:
 def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
     """(C, H, W) in [-1, 1]: the middle square of an image file, resized; UserError if it is no image."""
     try:
-        with Image.open(path, formats=FORMATS) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
+        with path.open("rb") as file:
+            return decode_image(file, str(path), shape)
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}: name an image file, as in images=three.png") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({one_line(error)}): name an image file") from error
+
+
+def decode_image(file: BinaryIO, name: str, shape: tuple[int, ...], most_pixels: int = MOST_PIXELS) -> Tensor:
+    """The same of an open file; its content says what it is, not its name, and its size is known before it is read."""
+    try:
+        with Image.open(file, formats=FORMATS) as opened:
+            if opened.width * opened.height > most_pixels:
+                raise ValueError(f"it has more than {most_pixels:,} pixels")
             if opened.mode.startswith(("I", "F")):
                 raise ValueError("its pixels have more than 8 bits: save it with 8")
             picture = opened.convert("L" if shape[0] == 1 else "RGB")
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}: name an image file, as in images=three.png") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UserError(f"{path} is no image that can be read ({one_line(error)}): give a PNG or JPEG file") from error
+        raise UserError(f"{name} is no image that can be read ({one_line(error)}): give a PNG or JPEG file") from error
     return from_picture(picture, shape)
 
 

@@ -5,8 +5,8 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.drawing.grid import add_caption, grid, save_png, stack
-from zerosum.errors import check_positive
 from zerosum.evaluation.neighbour_metrics import Nearest, nearest
+from zerosum.explorer.options import check_neighbours
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.pixels import from_uint8, to_uint8
 
@@ -20,7 +20,7 @@ class Neighbours:
     """
 
     def __init__(self, count: int = 1000, shown: int = 10, seed: int = 0) -> None:
-        check_positive("neighbours", count=count, shown=shown)
+        check_neighbours(count, shown, seed)
         self.count = count
         self.shown = min(shown, count)
         self.seed = seed

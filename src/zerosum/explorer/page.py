@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 
 from zerosum.errors import UserError, printable
 from zerosum.explorer.directions import find_directions
+from zerosum.explorer.options import check_page
 from zerosum.explorer.page_arithmetic import show_arithmetic
 from zerosum.explorer.sprites import SMALL, make_sheet
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
@@ -46,6 +47,7 @@ class ExplorerPage:
     """
 
     def __init__(self, seed: int = 0, label: int | None = None, expressions: Sequence[str] = ()) -> None:
+        check_page(seed)
         self.seed = seed
         self.label = label
         self.expressions = list(expressions)

@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from zerosum.errors import UserError
-from zerosum.explorer.arithmetic import Arithmetic, is_analogy, judge, say
-from zerosum.explorer.expression import Goal, find_goal, parse
+from zerosum.explorer.arithmetic import Arithmetic, Sums, is_analogy, say
+from zerosum.explorer.expression import Goal
 from zerosum.explorer.sprites import make_sheet
 from zerosum.explorer.subject import Subject
 from zerosum.report.html import Markup, element, join
@@ -33,33 +33,37 @@ def show_expression(subject: Subject, expression: str, seed: int, data: dict[str
     """One expression."""
     classes = subject.classes or ()
     sums = Arithmetic(expression, seed=seed)
-    terms = parse(expression, classes)
-    goal = find_goal(terms)
-    pool = sums.make_pool(subject, sorted({term.label for term in terms if term.label is not None}))
-    groups = [sums.find_group(pool, term) for term in terms]
-    exemplars = sums.draw_exemplars(groups)
-    images = sums.decode_sums(subject, pool, terms, exemplars)
-    shares = {"result": judge(subject, pool, goal, images), **sums.judge_baselines(subject, pool, goal, groups[-1])}
-    data["arithmetic"].append({"expression": expression, "goal": goal.describe(classes), **shares})
-    signs = {1: "+", -1: "-"}
-    figures = []
-    for number, (term, rows) in enumerate(zip(terms, exemplars, strict=True)):
-        shown = pool.images[rows.flatten()[:EXEMPLARS]]
-        figures.append(figure(shown, f"{signs[term.sign] if number else ''} {term.text}".strip()))
-    figures.append(figure(images[:EXEMPLARS], f"= {goal.describe(classes)}?"))
-    if is_analogy(terms):
-        steps = sums.follow_direction(subject, pool, groups)
-        figures += [figure(each[:EXEMPLARS], f"{terms[2].text} + {s:g} x difference") for s, each in steps.items() if s]
+    found = sums.solve(subject)
+    images = subject.model.decode(found.codes, found.condition)
+    shares = sums.judge(subject, found, images)
+    data["arithmetic"].append({"expression": expression, "goal": found.goal.describe(classes), **shares})
+    figures = [figure(shown, caption) for caption, shown in show_terms(found)]
+    figures.append(figure(images[:EXEMPLARS], f"= {found.goal.describe(classes)}?"))
+    if is_analogy(found.terms):
+        start = found.terms[2].text
+        steps = sums.follow_direction(subject, found.pool, found.groups)
+        figures += [figure(each[:EXEMPLARS], f"{start} + {s:g} x difference") for s, each in steps.items() if s]
     text = (
-        f"{sums.trials} sums of means of {len(terms)} exemplars each: {explain(shares['result'], goal, classes)}."
-        f" For comparison, {terms[-1].text} alone: {say(shares['last_term_alone'])}; any samples:"
-        f" {say(shares['any_sample'])}."
+        f"{sums.trials} sums of means of {len(found.terms)} exemplars each:"
+        f" {explain(shares['result'], found.goal, classes)}. For comparison, {found.terms[-1].text} alone:"
+        f" {say(shares['last_term_alone'])}; any samples: {say(shares['any_sample'])}."
     )
     return join(element("h3", expression), element("div", *figures, class_="sums"), element("p", text))
 
 
+def show_terms(found: Sums) -> list[tuple[str, Tensor]]:
+    """A caption and some exemplars (N, C, H, W) of every term."""
+    signs = {1: "+", -1: "-"}
+    return [
+        (f"{signs[term.sign] if number else ''} {term.text}".strip(), found.pool.images[rows.flatten()[:EXEMPLARS]])
+        for number, (term, rows) in enumerate(zip(found.terms, found.exemplars, strict=True))
+    ]
+
+
 def explain(shares: dict[str, float], goal: Goal, classes: tuple[str, ...]) -> str:
     """What the shares mean, in words."""
+    if not shares:
+        return say(shares)
     parts = [] if goal.label is None else [f"a classifier sees {classes[goal.label]} in {shares['class']:.0%}"]
     sides = {1: "more", -1: "less"}
     for name, sign in goal.attributes.items():

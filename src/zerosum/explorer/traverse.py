@@ -5,12 +5,12 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.drawing.grid import add_heading, grid, save_png, stack
-from zerosum.errors import UserError, check_positive
 from zerosum.explorer.attributes import measure_all
 from zerosum.explorer.directions import Directions, find_directions
+from zerosum.explorer.options import check_traverse
 from zerosum.explorer.subject import Found, Subject, check_images, check_label, condition_for
 from zerosum.randomness import generator
-from zerosum.runs.trained import TrainedModel, check_seed
+from zerosum.runs.trained import TrainedModel
 
 MEASURED = 100
 """Samples that a direction's effects are averaged over"""
@@ -34,18 +34,14 @@ class Traverse:
         seed: int = 0,
         samples: int = 2000,
     ) -> None:
-        check_positive("traverse", count=count, rows=rows, steps=steps)
-        if samples < 2:
-            raise UserError(f"samples={samples}: choose 2 or more, which a variance needs")
-        if not 0 < reach < 100:
-            raise UserError(f"reach={reach}: choose deviations above 0, such as 3")
+        check_traverse(count, rows, steps, reach, seed, samples)
         self.count = count
         self.rows = rows
         self.steps = steps
         self.reach = reach
         self.layer = layer
         self.label = label
-        self.seed = check_seed(seed)
+        self.seed = seed
         self.samples = samples
 
     def __call__(self, subject: Subject) -> Found:

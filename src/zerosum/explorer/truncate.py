@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from zerosum.drawing.grid import add_heading, grid, save_png
-from zerosum.errors import UserError
 from zerosum.evaluation.protocol import EvaluationProtocol
+from zerosum.explorer.options import check_truncate
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.files import save_whole
 from zerosum.report.palette import COLOURS, LOG_RATIO
 from zerosum.runs.load import load_protocol
-from zerosum.runs.trained import TrainedModel, check_truncation
+from zerosum.runs.trained import TrainedModel
 
 METRICS = {
     "fid": {"_target_": "zerosum.evaluation.distribution_metrics.FID"},
@@ -42,12 +42,7 @@ class Truncate:
     """
 
     def __init__(self, values: Sequence[float] = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1), count: int = 5000) -> None:
-        if count < 2:
-            raise UserError(f"count={count}: choose 2 samples or more, which a covariance needs")
-        if len(values) < 2:
-            raise UserError("values: name two truncations or more, such as values=0.5,0.7,1")
-        for value in values:
-            check_truncation(value)
+        check_truncate(values, count)
         self.values = sorted(set(values))
         self.count = count
 

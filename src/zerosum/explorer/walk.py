@@ -15,10 +15,11 @@ from torch.nn.functional import one_hot
 
 from zerosum.drawing.film import quantize_together, write_film
 from zerosum.drawing.grid import grid
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError
+from zerosum.explorer.options import check_walk
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.files import save_whole
-from zerosum.runs.trained import TrainedModel, check_seed, check_truncation
+from zerosum.runs.trained import TrainedModel
 from zerosum.sampling import interpolate, latents
 
 FRAME_MILLISECONDS = 60
@@ -42,13 +43,8 @@ class Walk:
         truncation: float = 1.0,
         format: Literal["gif", "mp4"] = "gif",
     ) -> None:
-        check_positive("walk", walkers=walkers, stations=stations, frames=frames)
-        if still and not labels:
-            raise UserError("still=true keeps z, so name the labels to walk through, such as labels=3,8")
-        if walkers * stations * frames > 100_000:
-            raise UserError(f"walkers={walkers} stations={stations} frames={frames}: choose 100,000 images or fewer")
-        check_truncation(truncation)
-        self.seed = check_seed(seed)
+        check_walk(seed, walkers, stations, frames, labels, still, truncation)
+        self.seed = seed
         self.walkers = walkers
         self.stations = len(labels) if labels else stations
         self.frames = frames

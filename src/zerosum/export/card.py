@@ -144,7 +144,12 @@ def show_torch_export(model: ExportedModel) -> list[str]:
 def show_onnx(model: ExportedModel) -> list[str]:
     """Lines that load generator.onnx."""
     lines = ["```python", "import numpy, onnxruntime", ""]
-    lines += [f'session = onnxruntime.InferenceSession("{FILES["onnx"]}")']
+    quiet = ""
+    if has_noise(model):
+        lines += ["options = onnxruntime.SessionOptions()"]
+        lines += ["options.log_severity_level = 3  # it would warn that the maps of noise may be given, as they may"]
+        quiet = ", options"
+    lines += [f'session = onnxruntime.InferenceSession("{FILES["onnx"]}"{quiet})']
     feed = f'"z": numpy.random.randn(7, {model.latent_dim}).astype("float32")'
     if model.conditions is not None:
         shape, dtype = shape_of_condition(model)

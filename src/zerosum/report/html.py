@@ -14,7 +14,7 @@ class Markup(str):
 
 
 EMPTY = Markup()
-VOID = {"img", "input", "meta"}
+VOID = {"img", "input", "link", "meta"}
 """Elements without an end tag"""
 
 Attribute = str | int | bool | None

@@ -1,11 +1,11 @@
 """A generator as a file to share: safetensors with a JSON config, which runs no code of whoever wrote it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -31,6 +31,7 @@ FORMAT = "zerosum generator 1"
 CONFIG, WEIGHTS = "config.json", "generator.safetensors"
 KEYS = {"format", "zerosum", "name", "model", "labels", "data", "classes", "images_seen", "weights"}
 MOST_CLASSES = 2**16
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class ExportedModel:
 
 
 def is_exported(path: Path) -> bool:
-    """Whether it is an exported file, or a folder with one."""
-    return path.suffix == ".safetensors" or ((path / CONFIG).is_file() and not (path / "config.yaml").exists())
+    """Whether it is an exported file, or a folder with one, or with what is left of one."""
+    has_part = (path / CONFIG).is_file() or (path / WEIGHTS).is_file()
+    return path.suffix == ".safetensors" or (has_part and not (path / "config.yaml").exists())
 
 
 def describe(
@@ -120,27 +122,36 @@ def read(path: Path, trusted: str | Sequence[str] = ()) -> ExportedModel:
     file = path / WEIGHTS if path.is_dir() else path
     if not file.is_file():
         raise UserError(f"there is no {file}: choose a folder that export.py made, or its .safetensors file")
-    try:
-        text = (path / CONFIG).read_text(encoding="utf-8") if path.is_dir() else read_header(file)
-        config = parse(text)
-        state = load_file(file)
-    except Exception as error:  # parsers raise whatever the damage makes them
-        raise UserError(f"{path} cannot be read ({one_line(error)}): it is damaged, export the run again") from error
+    source = path / CONFIG if path.is_dir() else file
+    if not source.is_file():
+        raise UserError(f"there is no {source}: load {file}, which has the config too, or export the run again")
+    config = undamaged(
+        source, lambda: parse(source.read_text(encoding="utf-8") if path.is_dir() else read_header(file))
+    )
+    state = undamaged(file, lambda: load_file(file))
     packages = [trusted] if isinstance(trusted, str) else list(trusted)
     check_trusted({name: config[name] for name in ("model", "labels")}, packages)
     try:
-        outline = build(config, path, "cpu" if packages else "meta")
-        refuse_others(outline, state, path)
-        model = outline if packages else build(config, path, "cpu")
+        outline = build(config, source, "cpu" if packages else "meta")
+        refuse_others(outline, state, file)
+        model = outline if packages else build(config, source, "cpu")
     except UserError:
         raise
     except Exception as error:  # networks raise anything if they cannot be built
-        raise UserError(f"{path} describes no generator ({one_line(error)}): export the run again") from error
+        raise UserError(f"{source} describes no generator ({one_line(error)}): export the run again") from error
     parts = holder(model)
     parts.load_state_dict(state)
     parts.eval().requires_grad_(False)
     model.network.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+def undamaged(file: Path, read_it: Callable[[], Found]) -> Found:
+    """What is read of a file; UserError, with its name, whatever the damage makes a parser raise."""
+    try:
+        return read_it()
+    except Exception as error:
+        raise UserError(f"{file} cannot be read ({one_line(error)}): it is damaged, export the run again") from error
 
 
 def read_header(file: Path) -> str:
@@ -178,10 +189,10 @@ def parse(text: str) -> dict[str, Any]:
     return config
 
 
-def build(config: dict[str, Any], path: Path, place: str) -> ExportedModel:
-    """The model of a config, on the device `place`; its weights are random yet."""
+def build(config: dict[str, Any], source: Path, place: str) -> ExportedModel:
+    """The model of the config of a file, on the device `place`; its weights are random yet."""
     checked = check({name: config[name] for name in ("model", "labels")})
-    shape = saved_shape(config, path)
+    shape = saved_shape(config, source)
     with torch.random.fork_rng(devices=[]), torch.device(place):
         labels: Labels = make(checked["labels"]) if checked["labels"] else Labels("none")
         conditions = None if labels.conditions is None else labels.conditions(shape)
@@ -191,13 +202,13 @@ def build(config: dict[str, Any], path: Path, place: str) -> ExportedModel:
     return ExportedModel(network, conditions, shape, *facts)
 
 
-def refuse_others(outline: ExportedModel, state: dict[str, Tensor], path: Path) -> None:
+def refuse_others(outline: ExportedModel, state: dict[str, Tensor], file: Path) -> None:
     """UserError unless the file has exactly the weights of this generator, all finite."""
     if difference := first_difference(holder(outline).state_dict(), state, None):
-        raise UserError(f"{path} holds another generator than its config describes: {difference}")
+        raise UserError(f"{file} holds another generator than its config describes: {difference}")
     for name, value in state.items():
         if not value.isfinite().all():
-            raise UserError(f"{path} holds NaN or infinite values ({name}): export another checkpoint")
+            raise UserError(f"{file} holds NaN or infinite values ({name}): export another checkpoint")
 
 
 def refuse_choice(model: ExportedModel, path: Path, checkpoint: str, weights: str, ema: float | None) -> None:

@@ -58,7 +58,7 @@ def rebuild(
     zerosum's own models are built on the meta device first, to be compared with the checkpoint without memory.
     """
     try:
-        shape = saved_shape(config, path.parent)
+        shape = saved_shape(config, path.parent / "config.yaml")
         with torch.device("cpu" if trusted else "meta"):
             outline = build_module(config, shape)
         check_weights(outline, stored, path, config["trainer"].get("precision"))
@@ -74,17 +74,17 @@ def rebuild(
     return module
 
 
-def saved_shape(config: dict[str, Any], run: Path) -> DataShape:
-    """The shape of the data, which a run saves so that it can be opened without them."""
+def saved_shape(config: dict[str, Any], file: Path) -> DataShape:
+    """The shape of the data, which the file with the config has so that the model can be opened without them."""
     shape = config["data"].get("sample_shape")
     if not isinstance(shape, list) or not shape or not all(is_size(size) for size in shape):
-        raise UserError(f"{run / 'config.yaml'} has no data.sample_shape: choose a run that a training made")
+        raise UserError(f"{file} has no data.sample_shape: choose a run that a training made, or export it again")
     counts = [config["data"].get(name) for name in ("num_classes", "num_attributes", "levels")]
     if not all(count is None or is_size(count) for count in counts):
-        raise UserError(f"{run / 'config.yaml'} has no data.num_classes: choose a run that a training made")
+        raise UserError(f"{file} has no data.num_classes: choose a run that a training made, or export it again")
     given = config["data"].get("condition_shape")
     if given is not None and not (isinstance(given, list) and len(given) == 3 and all(map(is_size, given))):
-        raise UserError(f"{run / 'config.yaml'} has a damaged data.condition_shape: choose another run")
+        raise UserError(f"{file} has a damaged data.condition_shape: choose another run, or export it again")
     num_classes, num_attributes, levels = counts
     return DataShape(tuple(shape), num_classes, num_attributes, levels, None if given is None else tuple(given))
 

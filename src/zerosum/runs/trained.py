@@ -16,6 +16,7 @@ from zerosum.gan.labels.conditions import Conditions, LabelConditions
 from zerosum.models.code_space import CodeSpace
 from zerosum.runs import exported
 from zerosum.runs import load as runs
+from zerosum.runs.asked import check_batch_size, check_seed, check_truncation
 
 
 class TrainedModel:
@@ -69,6 +70,9 @@ class TrainedModel:
             raise UserError("labels and condition: give one of them")
         if labels is not None:
             condition = self.condition_of(labels, len(seeds))
+        elif condition is not None:
+            condition = self.check_condition(condition, len(seeds))
+        batch_size = check_batch_size(batch_size)
         if truncation == 1:
             parts = sampling.images(self.model, seeds, condition, batch_size)
             samples = torch.cat([part.float().cpu() for part in parts])
@@ -92,6 +96,30 @@ class TrainedModel:
         if not all(0 <= label < self.num_classes for label in each):
             raise UserError(f"labels={labels}: {self.name} has the labels 0 to {self.num_classes - 1}")
         return torch.tensor(each)
+
+    def check_condition(self, condition: Any, count: int) -> Tensor:
+        """The condition, of numpy too, as a tensor; UserError unless it is of the model's type and shape."""
+        drawn = self.draw_condition([0])
+        try:
+            given = torch.as_tensor(condition)
+        except (TypeError, ValueError, RuntimeError):
+            raise UserError(f"condition: a {type(condition).__name__} is no tensor of numbers") from None
+        if drawn is None and not isinstance(self.model, GAN | exported.ExportedModel):
+            return given  # of a family that has conditions of its own
+        if drawn is None:
+            raise UserError(f"condition: {self.name} is not conditioned on anything: leave the option out")
+        takes = [((count, *drawn.shape[1:]), drawn.is_floating_point())]
+        if self.num_classes is not None:
+            takes.append(((count, self.num_classes), True))  # mixtures of labels
+        if (tuple(given.shape), given.is_floating_point()) not in takes:
+            wanted = " or ".join(f"{list(shape)} {'float' if is_float else 'int64'}" for shape, is_float in takes)
+            found = f"{list(given.shape)} {str(given.dtype).removeprefix('torch.')}"
+            raise UserError(f"condition: {found} was given, and {self.name} takes {wanted} for {count} seeds")
+        if not given.is_floating_point():
+            return self.condition_of(given.tolist(), count)
+        if not given.isfinite().all():
+            raise UserError("condition: it has NaN or infinite values")
+        return given.float()
 
     def draw_condition(self, seeds: Sequence[int]) -> Tensor | None:
         """The conditions that these seeds have unless told otherwise."""
@@ -127,19 +155,6 @@ class TrainedModel:
                 f"{self.name} is a {type(self.model).__name__}, which has no generator from codes to images"
             )
         return self.space
-
-
-def check_seed(seed: Any) -> int:
-    """The seed; UserError unless it is a whole number of 0 or more."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed.__index__() < 2**63:
-        raise UserError(f"seeds: {seed!r} is no seed: give whole numbers, 0 or more, such as range(16)")
-    return seed.__index__()
-
-
-def check_truncation(truncation: float) -> None:
-    """UserError unless it is a number from 0 to 2."""
-    if not 0 <= truncation <= 2:
-        raise UserError(f"truncation={truncation}: choose from 0, the mean, to 1, which changes nothing; at most 2")
 
 
 def load(
