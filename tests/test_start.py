@@ -70,11 +70,13 @@ def test_what_is_written_in_place_of_an_option_works():
         (["model=vae", "gamma=5"], "gamma: VAE does not use it: leave gamma=5 out$"),
         (["model=learning_triangle", "dataset=ring", "gamma=5"], "leave gamma=5 out, or write model.gamma=5$"),
         (["model=gaussian_mixture", "training.clip=1"], r"training\.clip: GaussianMixture does not use it: leave"),
+        (["dataset=ring", "features=inception"], "features=inception: nothing is measured by features here"),
         (["model=vae", "training.clip=1"], None),
+        (["dataset=synthetic", "features=inception"], None),
         (["model=autoencoder_gan", "gamma=5"], None),
     ],
 )
-def test_an_option_that_a_family_does_not_use_is_refused(overrides, message):
+def test_an_option_that_is_not_used_is_refused(overrides, message):
     config = zerosum.compose(*overrides)
     if message is not None:
         with pytest.raises(UserError, match=message):

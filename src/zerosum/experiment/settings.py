@@ -123,6 +123,7 @@ def refuse_unused(node: dict[str, Any]) -> None:
     `node` is not resolved yet: afterwards the references are gone.
     """
     refuse_unused_by_family(node)
+    refuse_unused_features(node)
     for override in typed_overrides(node):
         name, _, key = override.lstrip("+").partition("=")[0].partition(".")
         entries = node.get(name)
@@ -148,6 +149,16 @@ def refuse_unused_by_family(node: dict[str, Any]) -> None:
         if unused.get(key):
             own = f", or write model.{override}" if key in model else ""
             raise UserError(f"{key}: {model['_target_'].rpartition('.')[2]} does not use it: leave {override} out{own}")
+
+
+def refuse_unused_features(node: dict[str, Any]) -> None:
+    """UserError if the command line chooses features, and nothing that is measured looks at any."""
+    others = str({name: part for name, part in node.items() if name != "features"})
+    if "${" not in str(node) or "${features" in others:
+        return
+    for override in typed_overrides(node):
+        if override.lstrip("+~").partition("=")[0].partition(".")[0] == "features":
+            raise UserError(f"{override}: nothing is measured by features here: leave it out")
 
 
 def drop_options_of_replaced(node: dict[str, Any], read: Reader = import_options) -> None:
