@@ -327,18 +327,22 @@ def test_words_become_options_of_the_verb():
 
 EARLY = """
 import sys
-from zerosum.commands import explore, export, sample
+from pathlib import Path
+from zerosum.commands import evaluate, explore, export, sample
 from zerosum.errors import UserError
 calls = {calls!r}
 for verb, options, message in calls:
+    run = Path(options.pop("run", "."))
     try:
         if verb in explore.VERBS:
             shared = {{name: options.pop(name) for name in ("checkpoint", "output") if name in options}}
-            explore.explore(None, verb, options, **shared)
+            explore.explore(run, verb, options, **shared)
+        elif verb == "evaluate":
+            evaluate.evaluate(run, **options)
         elif verb == "export":
-            export.export(None, **options)
+            export.export(run, **options)
         else:
-            sample.sample(None, asked=sample.Asked(1, 0), **options)
+            sample.sample(run, asked=sample.Asked(1, 0), **options)
     except UserError as error:
         assert message in str(error), (verb, error)
     else:
@@ -370,6 +374,10 @@ WRONG = [
     ("sample", {"checkpoint": "bets", "output": None}, "choose best"),
     ("sample", {"checkpoint": "best", "output": 3}, "name a folder"),
     ("sample", {"checkpoint": "best", "output": None, "ema": 3}, "ema=3"),
+    ("evaluate", {"checkpoint": "bets"}, "choose best"),
+    ("walk", {"run": "nowhere"}, "nowhere: there is no such folder"),
+    ("export", {"run": "nowhere"}, "nowhere: there is no such folder"),
+    ("evaluate", {"run": "nowhere", "checkpoint": "best"}, "nowhere: there is no such folder"),
 ]
 
 

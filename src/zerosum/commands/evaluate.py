@@ -9,11 +9,11 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from zerosum.commands.messages import command, errors_as_sentences
-from zerosum.errors import UserError
 from zerosum.evaluation.measurement import Measurement, measure, with_arrow
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
-from zerosum.training.power_functions import check_choice, name_of
+from zerosum.runs.asked import check_exists, check_weights_asked
+from zerosum.training.power_functions import name_of
 
 CONFIG_NAME = "evaluate"
 
@@ -43,13 +43,12 @@ def evaluate(
     `choices` are nodes of the config (protocol, features, metrics) that replace the run's own; `ema` is the width of a
     power-function average to measure.
     """
-    check_choice(weights, ema)
+    check_exists(run)
+    check_weights_asked(checkpoint, weights, ema)
     from zerosum.runs.load import load, load_protocol
     from zerosum.training.process import silence_libraries
 
     silence_libraries()
-    if checkpoint not in ("best", "last", "previous"):
-        raise UserError(f"checkpoint={checkpoint}: choose best, last or previous")
     module = load(run, checkpoint, weights, trusted, ema)
     protocol = load_protocol(run, choices, root, trusted)
     name = f"evaluation_{checkpoint}{'_raw' if weights == 'raw' else ''}{'' if ema is None else f'_ema{ema:g}'}"

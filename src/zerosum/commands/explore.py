@@ -14,7 +14,7 @@ from zerosum.experiment.compose import CONF
 from zerosum.experiment.schema import check_node
 from zerosum.experiment.source import read_options
 from zerosum.explorer.options import CHECKS
-from zerosum.runs.asked import check_places, check_weights_asked
+from zerosum.runs.asked import check_exists, check_places, check_weights_asked
 
 CONFIG_NAME = "explore"
 VERBS = {
@@ -88,6 +88,7 @@ def explore(
     trusted: str | Sequence[str] = (),
 ) -> str:
     """Build a verb from its options, let it explore the model of a run, and return what it found as text."""
+    check_exists(run)
     check_weights_asked(checkpoint, weights, ema)
     check_places(root=root, output=output, trusted=trusted)
     node = {**options, "_target_": f"zerosum.explorer.{VERBS[verb]}"}

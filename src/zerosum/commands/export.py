@@ -11,7 +11,7 @@ from zerosum.commands.messages import command, errors_as_sentences
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
-from zerosum.runs.asked import check_places, check_weights_asked
+from zerosum.runs.asked import check_exists, check_places, check_weights_asked
 
 CONFIG_NAME = "export"
 FORMATS = ("safetensors", "onnx", "torch_export")
@@ -40,6 +40,7 @@ def export(
     trusted: str | Sequence[str] = (),
 ) -> str:
     """Write weights, config, card and a picture of samples into a folder, and return a sentence that says where."""
+    check_exists(run)
     check_weights_asked(checkpoint, weights, ema)
     check_options(formats, licences or {})
     check_places(output=output, trusted=trusted)

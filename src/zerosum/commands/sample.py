@@ -16,7 +16,7 @@ from zerosum.errors import UserError
 from zerosum.evaluation.measurement import is_finite
 from zerosum.experiment.compose import CONF
 from zerosum.files import save_whole
-from zerosum.runs.asked import check_places, check_weights_asked
+from zerosum.runs.asked import check_exists, check_places, check_weights_asked
 from zerosum.training.power_functions import name_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def sample(
     Images become one PNG each, sounds one WAV file, points a CSV; grid.png shows the first 1,024 of any, labels in
     columns. `ema` is the width of a power-function average to sample from.
     """
+    check_exists(run)
     check_weights_asked(checkpoint, ema=ema)
     check_places(output=output, trusted=trusted)
     import torch

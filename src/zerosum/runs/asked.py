@@ -1,12 +1,19 @@
 """What a trained model may be asked for, checked without torch, whose import takes seconds."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.training.power_functions import check_choice
 
 CHECKPOINTS = ("best", "last", "previous")
+
+
+def check_exists(run: Path) -> None:
+    """UserError unless there is something of that name."""
+    if not run.exists():
+        raise UserError(f"{run} holds no run, as there is no such folder: choose one that a training made, in outputs/")
 
 
 def check_weights_asked(checkpoint: Any, weights: str = "ema", ema: Any = None) -> None:
