@@ -13,7 +13,7 @@ CHECKPOINTS = ("best", "last", "previous")
 def check_exists(run: Path) -> None:
     """UserError unless there is something of that name."""
     if not run.exists():
-        raise UserError(f"{run} holds no run, as there is no such folder: choose one that a training made, in outputs/")
+        raise UserError(f"{run}: there is no such folder: choose one that a training made, in outputs/")
 
 
 def check_weights_asked(checkpoint: Any, weights: str = "ema", ema: Any = None) -> None:
