@@ -98,6 +98,7 @@ def settings_of(config: dict[str, Any], rates: dict[str, float]) -> Settings:
         loss=config["loss"]["_target_"].rpartition(".")[2],
         regularizers={name: float(node.get("weight", 0)) for name, node in config["regularizer"].items()},
         learning_rates=rates,
+        momentum=max(config["optimizer"][player]["betas"][0] for player in ("discriminator", "generator")),
         critic_steps=config["game"]["critic_steps"],
         pack=config["game"]["pack"],
         augment=augment["_target_"].rpartition(".")[2],

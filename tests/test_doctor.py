@@ -124,6 +124,9 @@ def test_of_a_metric_that_should_rise_the_lost_part_counts():
     assert found[0].evidence == {"best": 8, "best_images": 2000, "last": 2}
 
 
+R3GAN = "loss=relativistic regularizer=r1_r2"
+
+
 @pytest.mark.parametrize(
     ("settings", "name", "expected"),
     [
@@ -131,7 +134,8 @@ def test_of_a_metric_that_should_rise_the_lost_part_counts():
         (Settings("Hinge", {"r1": 0.5}), "discriminator_too_strong", "gamma=5"),
         (Settings("Wasserstein"), "explosion", "regularizer=gradient_penalty"),
         (Settings("Minimax", {"r1": 1.0}), "vanishing_gradient", "loss=nonsat gamma=10"),
-        (Settings("Hinge", {"r1": 1.0}), "collapse", "loss=relativistic regularizer=r1_r2"),
+        (Settings("Hinge", {"r1": 1.0}), "collapse", R3GAN),
+        (Settings("Hinge", {"r1": 1.0}, momentum=0.9), "collapse", f"{R3GAN} optimizer.betas=[0.5,0.999]"),
         (Settings("Hinge", {"r1": 0.0}), "discriminator_too_strong", "gamma=1"),
         (
             Settings("Wasserstein", {"gradient_penalty": 10.0}),

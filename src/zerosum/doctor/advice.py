@@ -29,6 +29,8 @@ SENTENCES = {
 
 USUAL_RATE = 2e-4
 """Of Adam (Radford et al. 2016, section 4)"""
+USUAL_MOMENTUM = 0.5
+"""Adam's beta1, whose default of 0.9 made training oscillate (the same)"""
 
 Advice = Callable[[Case, Evidence], str]
 
@@ -100,13 +102,19 @@ def cure_vanishing(case: Case, evidence: Evidence) -> str:
 
 
 def cure_collapse(case: Case, evidence: Evidence) -> str:
-    """Penalize D; then the relativistic loss with both penalties (R3GAN); then show D more samples at once (PacGAN)."""
+    """Penalize D; then the relativistic loss with both penalties (R3GAN); then show D more samples at once (PacGAN).
+
+    All of it at the usual rates and momentum.
+    """
     settings = case.settings
     if "r1" not in settings.regularizers:
-        return weaken_discriminator(case, evidence)
-    is_relativistic = settings.loss == "Relativistic" and "r2" in settings.regularizers
-    cure = f"game.pack={2 * settings.pack}" if is_relativistic else "loss=relativistic regularizer=r1_r2"
-    return f"{cure} {balance_rates(settings)}".strip()
+        cure = hold_discriminator(settings)
+    elif settings.loss == "Relativistic" and "r2" in settings.regularizers:
+        cure = f"game.pack={2 * settings.pack}"
+    else:
+        cure = "loss=relativistic regularizer=r1_r2"
+    momentum = "optimizer.betas=[0.5,0.999]" if settings.momentum > USUAL_MOMENTUM else ""
+    return " ".join(filter(None, [cure, balance_rates(settings), momentum]))
 
 
 def cure_memorization(case: Case, evidence: Evidence) -> str:

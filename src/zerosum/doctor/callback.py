@@ -137,6 +137,7 @@ def settings_of(module: GenerativeModule, dataset: Dataset) -> Settings:
         loss=type(module.loss).__name__,
         regularizers={name: float(term.weight) for name, term in module.regularizers.items()},  # type: ignore[arg-type]
         learning_rates=rates,
+        momentum=max(optimizer.param_groups[0].get("betas", (0.0,))[0] for optimizer in optimizers_of(module).values()),
         critic_steps=module.game.critic_steps,
         pack=module.game.pack,
         augment="" if module.augment is None else type(module.augment).__name__,

@@ -15,6 +15,8 @@ class Settings:
     """Weights by name"""
     learning_rates: dict[str, float] = field(default_factory=dict)
     """At the start, by optimizer"""
+    momentum: float = 0.0
+    """The greatest beta1 of the optimizers of the kind of Adam"""
     critic_steps: int = 1
     pack: int = 1
     augment: str = ""
