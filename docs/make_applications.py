@@ -2,6 +2,7 @@
 
     python docs/make_applications.py super_resolution outputs/<with an adversary> outputs/<without>
     python docs/make_applications.py inpainting outputs/<run>
+    python docs/make_applications.py missing_pixels outputs/<run of a semi-supervised GAN>
 
 Every model is measured at the end of its run (last.ckpt: none is chosen on the test split) by the protocol of the first
 run. The page's block between `<!-- table -->` and `<!-- end -->` is replaced, <name>.png beside it is drawn.
@@ -21,7 +22,7 @@ from torch.nn.functional import interpolate
 from zerosum.applications.inpainting import MASKS, Search
 from zerosum.data.images import to_condition
 from zerosum.data.known_answers import KnownAnswers
-from zerosum.drawing.grid import grid, label_rows, save_png
+from zerosum.drawing.grid import grid, label_rows, save_png, stack
 from zerosum.evaluation.image_protocol import ImageProtocol
 from zerosum.explorer.inpaint import Inpaint
 from zerosum.explorer.subject import Subject
@@ -32,24 +33,30 @@ from zerosum.runs.load import load, load_protocol
 from zerosum.runs.trained import load as load_trained
 
 FOLDER = Path(__file__).parent / "applications"
-ARROWS = {"psnr": "↑", "ssim": "↑", "fid": "↓", "law_distance": "↓", "answers_right": "↑", "law_covered": "↑"}
+HIGHER = ("psnr", "ssim", "answers_right", "law_covered")
+LOWER = ("fid", "law_distance", "sliced_wasserstein")
+ARROWS = dict.fromkeys(HIGHER, "↑") | dict.fromkeys(LOWER, "↓")
 SHOWN = 10
 """Test images in a picture"""
 FILLED = 60
 """Test images with missing pixels"""
+CLASSIFIED = 500
+"""Of them that a semi-supervised GAN classifies"""
 SEEDS = 6
 """Of each condition, where there are several answers"""
 
 
 class Resized:
-    """The condition, enlarged bilinearly."""
+    """The condition, enlarged bilinearly; of several frames the last, gray as color."""
 
     def __init__(self, model: Any, shape: Sequence[int]) -> None:
         self.conditions, self.shape = model.conditions, tuple(shape)
 
     def sample(self, seeds: Sequence[int], condition: Tensor | None = None) -> Tensor:
         assert condition is not None
-        return interpolate(condition, self.shape[1:], mode="bilinear", align_corners=False)
+        channels, *places = self.shape
+        last = condition[:, -channels:].expand(-1, channels, -1, -1)
+        return interpolate(last, tuple(places), mode="bilinear", align_corners=False)
 
 
 class Page(NamedTuple):
@@ -65,12 +72,16 @@ class Page(NamedTuple):
 
 
 PAIRED = ("psnr", "ssim", "sharpness", "fid")
+MOVED = ("psnr", "ssim", "sharpness", "sliced_wasserstein")
 LAWFUL = ("law_distance", "answers_right", "law_covered", "answer_diversity", "fid")
 PAGES = {
     "super_resolution": Page("L1 alone", PAIRED, "bilinear"),
+    "super_resolution_photographs": Page("L1 alone", PAIRED, "bilinear"),
     "edges": Page("L1 alone", PAIRED),
+    "gray_to_color": Page("L1 alone", ("psnr", "ssim", "chroma", "fid"), "gray as it is"),
     "unpaired": Page("without adversary", PAIRED, "the negative as it is"),
     "next_frame": Page("L2 alone", LAWFUL, answers=("left", "right")),
+    "moving_digits": Page("L2 alone", MOVED, "the last frame again"),
 }
 
 
@@ -106,6 +117,23 @@ def make_inpainting(run: Path) -> None:
     save_png(found["center"][1], FOLDER / "inpainting.png")
 
 
+def make_missing_pixels(run: Path) -> None:
+    """The part of the same page on classification: how many filled images a semi-supervised GAN reads right."""
+    subject = Subject(load_trained(run, "last"), run, FOLDER)
+    found = {mask: Inpaint(mask, CLASSIFIED, SHOWN).look(subject) for mask in MASKS}
+    lines = [f"| pixels are filled by | {' | '.join(f'{mask} missing ↑' for mask in MASKS)} |"]
+    lines += [f"|---|{'---:|' * len(MASKS)}"]
+    for name in next(iter(found.values()))[0]:
+        cells = [f"{values[name]['own_accuracy']:.1%}" for values, _ in found.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", f"The first {CLASSIFIED} test images, read by the moving average of D;"]
+    facts = subject.model.facts()
+    lines[-1] += f" {facts['labelled']} labels, {subject.model.images_seen:,} images seen in training, seed"
+    lines[-1] += f" {subject.model.seed}."
+    fill(FOLDER / "inpainting.md", "\n".join(lines), "classified")
+    save_png(stack([picture for _, picture in found.values()]), FOLDER / "missing_pixels.png")
+
+
 def table(page: Page, values: Mapping[str, Mapping[str, float]]) -> str:
     """A row for each model, in Markdown."""
     shares = tuple(f"answer_share_{index}" for index in range(len(page.answers)))
@@ -118,15 +146,15 @@ def table(page: Page, values: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def fill(path: Path, text: str) -> None:
-    """Replace the block of a page."""
+def fill(path: Path, text: str, block: str = "table") -> None:
+    """Replace a block of a page."""
     page, found = re.subn(
-        r"(<!-- table -->\n).*?(<!-- end -->)",
+        rf"(<!-- {block} -->\n).*?(<!-- end -->)",
         lambda match: f"{match[1]}{text}\n{match[2]}",
         path.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
-    assert found == 1, f"{path} has no block for the table"
+    assert found == 1, f"{path} has no block {block}"
     path.write_text(page, encoding="utf-8")
 
 
@@ -168,4 +196,5 @@ def look_up(protocol: ImageProtocol, rows: Sequence[int]) -> tuple[Tensor, Tenso
 
 if __name__ == "__main__":
     name, *runs = sys.argv[1:]
-    make_inpainting(Path(runs[0])) if name == "inpainting" else main(name, *map(Path, runs))
+    special = {"inpainting": make_inpainting, "missing_pixels": make_missing_pixels}
+    special[name](Path(runs[0])) if name in special else main(name, *map(Path, runs))

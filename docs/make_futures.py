@@ -1,11 +1,13 @@
 """Train the runs of docs/applications/futures.md that are missing, and write the page and its pictures.
 
-python docs/make_futures.py outputs/futures
+python docs/make_futures.py outputs/futures      # three seeds; or the number of them as one more word
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 
 import torch
 from matplotlib.axes import Axes
@@ -38,19 +40,30 @@ MODELS = {
 }
 COLOURS = {"exact": "#000000", "gan": "#d55e00", "scored": "#0072b2", "mean": "#009e73"}
 STEP = 8
-JUDGED = 150
+JUDGED = 1_000
 """Steps that a judge is trained for"""
 PATHS = 100
 
+Values = dict[str, float]
+"""Of one forecaster, by name"""
+Seeds = list[Values]
+"""Those of each seed; of the exact forecaster one"""
 
-def train_missing(runs: Path) -> None:
+
+def folder_of(runs: Path, series: str, name: str, seed: int) -> Path:
+    """Of one run."""
+    return runs / f"{series}_{name}_seed{seed}"
+
+
+def train_missing(runs: Path, seed: int) -> None:
     """Train each model on each series, unless its folder has the last checkpoint."""
     for series in SERIES:
         for name, (_, options) in MODELS.items():
-            folder = runs / f"{series}_{name}"
+            folder = folder_of(runs, series, name, seed)
             if not (folder / "last.ckpt").exists():
                 images = ["run.images=64_000"] if series == "sunspots" else []  # 161 windows are soon learned
-                zerosum.train(zerosum.compose(*options, f"dataset={series}", *images, *QUIET, f"run.folder={folder}"))
+                chosen = (*options, f"dataset={series}", *images, *QUIET, f"seed={seed}", f"run.folder={folder}")
+                zerosum.train(zerosum.compose(*chosen))
 
 
 def protocol_of(runs: Path, series: str, judges: bool) -> FuturesProtocol:
@@ -61,30 +74,35 @@ def protocol_of(runs: Path, series: str, judges: bool) -> FuturesProtocol:
         if judges:
             metrics |= {"weak": WeakJudge(steps=JUDGED), "strong": StrongJudge(steps=JUDGED)}
     protocol = FuturesProtocol("futures", metrics, pasts=1_000, futures=PATHS)
-    protocol.prepare(load_dataset(runs / f"{series}_gan"))
+    protocol.prepare(load_dataset(folder_of(runs, series, "gan", 0)))
     return protocol
 
 
-def measured(runs: Path, series: str) -> dict[str, dict[str, float]]:
-    """As `measure`, from the file beside the runs where there is one."""
-    path = runs / f"{series}_measured.json"
+def measured(runs: Path, series: str, name: str, seed: int) -> Values:
+    """As `measure`, from the file in the run's folder where there is one."""
+    path = folder_of(runs, series, name, seed) / "futures.json"
     if not path.exists():
-        text = json.dumps(measure(runs, series), indent=1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(measure(runs, series, name, seed), indent=1)
         save_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-    found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+    found: Values = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
-def measure(runs: Path, series: str) -> dict[str, dict[str, float]]:
-    """Values of each last model, and of the exact forecaster where there is one."""
-    protocol = protocol_of(runs, series, judges=True)
-    floor = protocol.floor()
-    values = {} if floor is None else {"exact": floor}
-    for name in MODELS:
-        if name == "mean":  # says nothing of the spread, so nobody need judge its paths
-            protocol = protocol_of(runs, series, judges=False)
-        values[name] = protocol.measure(zerosum.load(runs / f"{series}_{name}", checkpoint="last"))
-    return values
+def measure(runs: Path, series: str, name: str, seed: int) -> Values:
+    """Values of a last model, or of the exact forecaster; none where there is no such forecaster."""
+    # The mean future says nothing of the spread, so nobody need judge its paths.
+    protocol = protocol_of(runs, series, judges=name != "mean")
+    if name == "exact":
+        return protocol.floor() or {}
+    return protocol.measure(zerosum.load(folder_of(runs, series, name, seed), checkpoint="last"))
+
+
+def measure_all(runs: Path, series: str, seeds: int) -> dict[str, Seeds]:
+    """Values of each forecaster: of the exact one once, of a model for each seed."""
+    exact = measured(runs, series, "exact", 0)
+    found = {name: [measured(runs, series, name, seed) for seed in range(seeds)] for name in MODELS}
+    return {"exact": [exact], **found} if exact else found
 
 
 COLUMNS = {
@@ -100,36 +118,52 @@ COLUMNS = {
 }
 
 
-def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
+def say(values: Sequence[float], form: str = ".3f") -> str:
+    """The mean, and the lowest and highest where there are several."""
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
+    return f"{mean(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def cell(seeds: Seeds, key: str, form: str = ".3f") -> str:
+    """One value of each seed; nothing where it was not measured."""
+    return say([values[key] for values in seeds], form) if key in seeds[0] else ""
+
+
+def name_of(name: str) -> str:
+    """What a forecaster is called."""
+    return "exact forecaster" if name == "exact" else MODELS[name][0]
+
+
+def table(found: dict[str, dict[str, Seeds]]) -> str:
     """A row for each series and model."""
     lines = ["| series | forecaster | " + " | ".join(COLUMNS.values()) + " |"]
     lines += ["|---|---|" + "---:|" * len(COLUMNS)]
     for series, rows in found.items():
-        for name, values in rows.items():
-            label = "exact forecaster" if name == "exact" else MODELS[name][0]
-            cells = [f"{values[key]:.3f}" if key in values else "" for key in COLUMNS]
-            lines.append(f"| {SERIES[series]} | {label} | {' | '.join(cells)} |")
+        for name, seeds in rows.items():
+            cells = [cell(seeds, key) for key in COLUMNS]
+            lines.append(f"| {SERIES[series]} | {name_of(name)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def planning_table(rows: dict[str, dict[str, float]]) -> str:
+def planning_table(rows: dict[str, Seeds]) -> str:
     """Chances to catch, by the futures and by their mean."""
     lines = ["| forecaster | stands where most futures come | stands at their mean |", "|---|---:|---:|"]
-    for name, values in rows.items():
-        label = "exact forecaster" if name == "exact" else MODELS[name][0]
-        lines.append(f"| {label} | {values['caught_by_futures']:.1%} | {values['caught_by_mean']:.1%} |")
+    for name, seeds in rows.items():
+        cells = [cell(seeds, key, ".1%") for key in ("caught_by_futures", "caught_by_mean")]
+        lines.append(f"| {name_of(name)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def sampled_futures(runs: Path, series: str, past: Tensor, count: int = 400) -> dict[str, Tensor]:
     """(count, future) of each forecaster after one past (T,)."""
-    dataset = load_dataset(runs / f"{series}_gan")
+    dataset = load_dataset(folder_of(runs, series, "gan", 0))
     assert isinstance(dataset, Series)
     exact = dataset.exact(past[None], count, torch.Generator().manual_seed(7))
     found = {} if exact is None else {"exact": exact[0]}
     with torch.inference_mode():
         for name in MODELS:
-            model = zerosum.load(runs / f"{series}_{name}", checkpoint="last")
+            model = zerosum.load(folder_of(runs, series, name, 0), checkpoint="last")
             found[name] = model.sample(range(count), past.expand(count, -1))
     return found
 
@@ -139,7 +173,7 @@ def draw_fans(runs: Path) -> None:
     figure = Figure(figsize=(12, 7.5), dpi=100, layout="constrained")
     grid = figure.subplots(3, 4, sharex=True, sharey="row")
     for row, series in zip(grid, SERIES, strict=True):
-        dataset = load_dataset(runs / f"{series}_gan")
+        dataset = load_dataset(folder_of(runs, series, "gan", 0))
         assert isinstance(dataset, Series)
         windows = dataset.split("test")
         past, truth = windows.attributes[3], windows.images[3]
@@ -147,7 +181,7 @@ def draw_fans(runs: Path) -> None:
         for axes, name in zip(row, COLOURS, strict=True):
             draw_panel(axes, past, truth, found.get(name), COLOURS[name])
             if series == "regime_sines":
-                axes.set_title("exact forecaster" if name == "exact" else MODELS[name][0], fontsize=10)
+                axes.set_title(name_of(name), fontsize=10)
         row[0].set_ylabel(SERIES[series], fontsize=9)
     figure.supxlabel(
         "steps from now; bands hold 50% and 90% of 400 sampled futures, dashed is what followed", fontsize=9
@@ -168,7 +202,7 @@ def draw_panel(axes: Axes, past: Tensor, truth: Tensor, futures: Tensor | None, 
 
 def draw_planning(runs: Path) -> None:
     """Where the series may be at the step, for one past: the law, the GAN's futures, and both plans."""
-    dataset = load_dataset(runs / "regime_sines_gan")
+    dataset = load_dataset(folder_of(runs, "regime_sines", "gan", 0))
     assert isinstance(dataset, Series)
     past = dataset.split("test").attributes[3]
     found = sampled_futures(runs, "regime_sines", past, 2_000)
@@ -210,15 +244,16 @@ Gaussian.
 
 {table}
 
-*The last model of each run, seed 0, {images:,} training windows (64,000 of sunspots), {minutes:.0f} minutes for the
+*The last model of each run, {seeds}, {images:,} training windows (64,000 of sunspots), {minutes:.0f} minutes for the
 GAN on sines in one process of one thread beside other work; {paths} sampled futures of each of 1,000 held-out pasts
 (of sunspots: drawn from the 94 windows whose future lies after 1900). CRPS: continuous ranked probability score, mean
 over steps, in deviations of the series, and its excess over the exact forecaster's. Quantile error: the mean
 difference between q and the share of sampled futures below the true q-quantile, q = 5, 25, 50, 75, 95%; the exact
 forecaster's own shows the noise of {paths} futures. In the band: the share of what followed in the middle 50% and 90%
 of the futures. Discriminative and predictive score: TimeGAN's (Yoon et al. 2019), on windows of 40 steps whose last
-16 are sampled, by GRUs of 2 units, as in the paper, and of 64, trained for {judged} steps on 750 windows; the judge
-is new each time, and 250 windows leave ± 0.03 of noise. Sunspots have too few windows to train a judge.*
+16 are sampled, by GRUs of 2 units, as in the paper, and of 64, trained for {judged:,} steps on 750 windows (the paper
+has 2,000 for the one score and 5,000 for the other); the judge is new each time, and 250 windows leave ± 0.03 of noise.
+Sunspots have too few windows to train a judge.*
 
 **Read it so.** {reading}
 
@@ -242,45 +277,55 @@ between -3 and 3; both plans use the {paths} futures of their row's forecaster.*
 """
 
 
-def reading(found: dict[str, dict[str, dict[str, float]]]) -> str:
-    """What the table says."""
-    sines, ar2, sun = found["regime_sines"], found["ar2"], found["sunspots"]
-    excess = {name: f"{sines[name]['crps_excess']:+.3f} and {ar2[name]['crps_excess']:+.3f}" for name in MODELS}
+def reading(found: dict[str, dict[str, Seeds]]) -> str:
+    """What the means of the table say."""
+
+    def of(series: str, name: str, key: str, form: str = ".3f") -> str:
+        return f"{mean(values[key] for values in found[series][name]):{form}}"
+
+    excess = {
+        name: " and ".join(of(series, name, "crps_excess", "+.3f") for series in ("regime_sines", "ar2"))
+        for name in MODELS
+    }
+    band = [of(series, "gan", "covered_90", ".0%") for series in SERIES]
+    weak, strong = (
+        [of("regime_sines", name, f"discriminative_{judge}") for name in ("gan", "scored", "exact")]
+        for judge in ("weak", "strong")
+    )
     return (
         "The exact forecaster has the lowest CRPS there is. On sines and on AR(2) the GAN's is higher by"
         f" {excess['gan']}, that of the energy score by {excess['scored']}, and that of squared errors, which leave the"
-        f" spread to chance, by {excess['mean']}. Of what followed, the GAN's 90% band holds"
-        f" {sines['gan']['covered_90']:.0%}, {ar2['gan']['covered_90']:.0%} and, on sunspots,"
-        f" {sun['gan']['covered_90']:.0%}: on so few windows its futures are too alike, and without an exact"
+        f" spread to chance, by {excess['mean']}. Of what followed, the GAN's 90% band holds {band[0]}, {band[1]} and,"
+        f" on sunspots, {band[2]}: on so few windows its futures are too alike, and without an exact"
         " forecaster nothing says how good a CRPS is there. The energy score needs no adversary; it judges"
         " the distance of whole paths, in which a sharp turn counts little. On sines the judge of two units"
-        f" gives the GAN {sines['gan']['discriminative_weak']:.3f}, the energy score"
-        f" {sines['scored']['discriminative_weak']:.3f} and the exact forecaster"
-        f" {sines['exact']['discriminative_weak']:.3f}; the strong judge gives them"
-        f" {sines['gan']['discriminative_strong']:.3f}, {sines['scored']['discriminative_strong']:.3f} and"
-        f" {sines['exact']['discriminative_strong']:.3f}. A score is the judge's as much as the model's, and says"
+        f" gives the GAN {weak[0]}, the energy score {weak[1]} and the exact forecaster {weak[2]}; the strong judge"
+        f" gives them {strong[0]}, {strong[1]} and {strong[2]}. A score is the judge's as much as the model's, and says"
         " little without the exact forecaster's beside it."
     )
 
 
-def main() -> None:
+def main(runs: Path, seeds: int = 3) -> None:
     """Train, measure, draw, write."""
-    runs = Path(sys.argv[1])
     torch.set_num_threads(1)
-    train_missing(runs)
-    found = {series: measured(runs, series) for series in SERIES}
+    for seed in range(seeds):
+        train_missing(runs, seed)
+    found = {series: measure_all(runs, series, seeds) for series in SERIES}
     FOLDER.mkdir(exist_ok=True)
     draw_fans(runs)
     draw_planning(runs)
-    record = read_record(runs / "regime_sines_gan" / "metrics.json")
+    record = read_record(folder_of(runs, "regime_sines", "gan", 0) / "metrics.json")
     sines = found["regime_sines"]
     planning_reading = (
-        f"The law allows {sines['exact']['caught_by_futures']:.1%}. By its futures the GAN catches"
-        f" {sines['gan']['caught_by_futures']:.1%}; the forecaster trained on the squared"
-        f" error catches {sines['mean']['caught_by_mean']:.1%} at its mean."
+        f"The law allows {cell(sines['exact'], 'caught_by_futures', '.1%')}. By its futures the GAN catches"
+        f" {cell(sines['gan'], 'caught_by_futures', '.1%')}; the forecaster trained on the squared"
+        f" error catches {cell(sines['mean'], 'caught_by_mean', '.1%')} at its mean."
     )
     text = PAGE.format(
         table=table(found),
+        seeds="seed 0"
+        if seeds == 1
+        else f"mean (lowest to highest) of {seeds} seeds of the model, on the same windows",
         images=record.last.images,
         minutes=record.last.minutes,
         paths=PATHS,
@@ -294,4 +339,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

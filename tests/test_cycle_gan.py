@@ -58,6 +58,16 @@ def test_discriminators_learn_from_no_gradient_of_the_generators_and_the_other_w
     assert all(parameter.grad is not None for parameter in module.discriminators.parameters())
 
 
+@pytest.mark.parametrize(("identity", "batches"), [(0.0, 2), (1.0, 3)])
+def test_without_the_identity_term_batch_norms_see_only_what_is_to_be_translated(identity, batches):
+    """The averages that samples are made by would else be half of images and half of conditions."""
+    module = make(identity=identity).train()
+    terms, _ = module.generator_terms(Batch(*torch.randn(2, 4, 1, 16, 16).clamp(-1, 1)))
+    norms = [layer for layer in module.generators.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert {int(layer.num_batches_tracked) for layer in norms} == {batches} and norms
+    assert ("identity" in terms) == (identity > 0)
+
+
 def test_weights_below_zero_and_pairs_of_other_shapes_are_refused():
     with pytest.raises(UserError, match=r"model\.cycle=-1"):
         make(cycle=-1.0)

@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 
 import pytest
+import torch
 from conftest import ROOT
 from PIL import Image
 from test_image_to_image import SMALL
@@ -24,10 +25,34 @@ def script():
 def test_each_page_has_a_block_for_its_table_and_a_preset_or_a_verb(script):
     for name in [*script.PAGES, "inpainting"]:
         text = (PAGES / f"{name}.md").read_text()
-        assert text.count("<!-- table -->\n") == text.count("<!-- end -->\n") == 1
+        assert text.count("<!-- table -->\n") == 1
         assert f"python docs/make_applications.py {name} " in text
         assert f"]({name}.md)" in (PAGES / "index.md").read_text()
         assert name == "inpainting" or (ROOT / "conf/experiment/application" / f"{name}.yaml").exists()
+
+
+def test_the_page_of_missing_pixels_has_a_block_for_classification_and_its_preset():
+    text = (PAGES / "inpainting.md").read_text()
+    assert text.count("<!-- classified -->\n") == 1
+    assert (
+        "python docs/make_applications.py missing_pixels " in text and "experiment=application/missing_pixels" in text
+    )
+
+
+def test_a_block_is_filled_and_the_others_are_left(script, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- table -->\nold\n<!-- end -->\nb\n<!-- classified -->\nold\n<!-- end -->\n")
+    script.fill(page, "new", "classified")
+    assert page.read_text() == "a\n<!-- table -->\nold\n<!-- end -->\nb\n<!-- classified -->\nnew\n<!-- end -->\n"
+
+
+def test_a_condition_as_an_answer_is_enlarged_is_its_last_frame_and_is_gray(script):
+    model = type("Model", (), {"conditions": None})()
+    frames = torch.rand(2, 10, 16, 16)
+    assert torch.equal(script.Resized(model, (1, 16, 16)).sample([0, 1], frames), frames[:, -1:])
+    gray = script.Resized(model, (3, 16, 16)).sample([0, 1], frames[:, :1])
+    assert torch.equal(gray, frames[:, :1].expand(-1, 3, -1, -1))
+    assert script.Resized(model, (3, 32, 32)).sample([0, 1], frames[:, :3]).shape == (2, 3, 32, 32)
 
 
 def test_a_table_has_a_row_for_each_model_and_blanks_where_nothing_is_measured(script):

@@ -14,7 +14,7 @@ from zerosum.data.synthetic import Synthetic
 from zerosum.errors import UnmeasurableError, UserError
 from zerosum.evaluation.features.patches import LaplacianPatches
 from zerosum.evaluation.image_protocol import ImageProtocol
-from zerosum.evaluation.pair_metrics import AnswerLaw, PairFidelity, compare, sharpness
+from zerosum.evaluation.pair_metrics import AnswerLaw, PairFidelity, chroma, compare, sharpness
 from zerosum.pixels import from_uint8
 
 CONDITIONED = SimpleNamespace(from_data=True)
@@ -57,6 +57,16 @@ def test_sharpness_is_the_slope_of_a_ramp_and_halves_with_contrast():
     ramp = 3.0 * torch.arange(16).expand(1, 1, 16, 16)
     assert sharpness(ramp) == pytest.approx(3)
     assert sharpness(0.5 * ramp + 0.5 * ramp.transpose(2, 3)) == pytest.approx(3 / math.sqrt(2))
+
+
+def test_chroma_is_the_distance_from_gray_and_halves_with_saturation():
+    """Of pure red, 255 (1, 0, 0) - 85 (1, 1, 1), it is 255 sqrt(2 / 3)."""
+    red = torch.tensor([255.0, 0, 0]).view(1, 3, 1, 1).expand(2, 3, 16, 16)
+    assert chroma(red) == pytest.approx(255 * math.sqrt(2 / 3))
+    assert chroma(red.mean(1, keepdim=True).expand_as(red)) == 0
+    pale = (red + red.mean(1, keepdim=True)) / 2
+    assert compare(pale, red)["chroma"] == pytest.approx(0.5)
+    assert "chroma" not in compare(red[:, :1], red[:, :1])
 
 
 def test_each_sample_is_compared_with_the_image_of_its_own_condition(tmp_path):

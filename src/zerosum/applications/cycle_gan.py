@@ -114,14 +114,12 @@ class CycleGAN(GenerativeModule):
         returned = l1_loss(self.translate("back", fakes["forth"]), conditions) + l1_loss(
             self.translate("forth", fakes["back"]), images
         )
-        kept = l1_loss(self.translate("forth", images), images) + l1_loss(
-            self.translate("back", conditions), conditions
-        )
-        terms = {
-            "adversarial": self.adversarial * judged,
-            "cycle": self.cycle * returned,
-            "identity": self.identity * kept,
-        }
+        terms = {"adversarial": self.adversarial * judged, "cycle": self.cycle * returned}
+        if self.identity:  # else batch norms would count images that no generator is asked to translate
+            kept = l1_loss(self.translate("forth", images), images) + l1_loss(
+                self.translate("back", conditions), conditions
+            )
+            terms["identity"] = self.identity * kept
         return terms, fakes["forth"]
 
     def score(self, name: str, images: Tensor) -> Tensor:

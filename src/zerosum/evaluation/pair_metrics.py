@@ -31,14 +31,15 @@ class PairFidelity:
     """How near samples are to the real image that their condition belongs to, in gray or RGB levels from 0 to 255.
 
     PSNR of the mean squared error over all images; SSIM (Wang et al. 2004) with a Gaussian window of 11 pixels,
-    averaged over images; sharpness is the mean length of the samples' gradients over that of the real images'.
+    averaged over images; sharpness is the mean length of the samples' gradients over that of the real images', and
+    chroma, of RGB images, the same of the mean distance of a pixel's color from gray.
     """
 
     better: ClassVar[dict[str, Direction]] = {"psnr": "higher", "ssim": "higher"}
     has_floor: ClassVar[bool] = False
 
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
-        """{"psnr": decibels, "ssim": -1 to 1, "sharpness": ratio}"""
+        """{"psnr": decibels, "ssim": -1 to 1, "sharpness": ratio, of RGB also "chroma": ratio}"""
         if protocol.conditions(model, [0]) is None or protocol.dataset.condition_shape is None:
             raise UnmeasurableError(
                 "psnr and ssim need a model that makes an image from another, as image_to_image does"
@@ -54,7 +55,7 @@ class PairFidelity:
 
 @torch.inference_mode()
 def compare(samples: Tensor, real: Tensor) -> dict[str, float]:
-    """PSNR, SSIM and sharpness of samples (N, C, H, W) uint8 against real images."""
+    """PSNR, SSIM, sharpness and chroma of samples (N, C, H, W) uint8 against real images."""
     fake, true = samples.float(), real.float()
     starts = range(0, len(fake), 500)
     parts = [(fake[start : start + 500], true[start : start + 500]) for start in starts]
@@ -63,6 +64,7 @@ def compare(samples: Tensor, real: Tensor) -> dict[str, float]:
         "psnr": min(float(peak_signal_noise_ratio(fake, true, data_range=255.0)), MOST_DECIBELS),
         "ssim": float(sum(alike)) / len(fake),  # type: ignore[arg-type]
         "sharpness": sharpness(fake) / max(sharpness(true), 1e-12),
+        **({"chroma": chroma(fake) / max(chroma(true), 1e-12)} if fake.shape[1] == 3 else {}),
     }
 
 
@@ -71,6 +73,11 @@ def sharpness(images: Tensor) -> float:
     down = images[:, :, 1:, :-1] - images[:, :, :-1, :-1]
     across = images[:, :, :-1, 1:] - images[:, :, :-1, :-1]
     return float((down.square() + across.square()).sqrt().mean(dtype=torch.float64))
+
+
+def chroma(images: Tensor) -> float:
+    """The mean distance of the pixels of (N, 3, H, W) from the gray of their mean channel, in levels."""
+    return float((images - images.mean(1, keepdim=True)).square().sum(1).sqrt().mean(dtype=torch.float64))
 
 
 class AnswerLaw:

@@ -19,9 +19,10 @@ AT_ONCE = 25
 class Inpaint:
     """Fills the missing pixels of `count` held-out images (Yeh et al. 2017), and judges what was put there.
 
-    `mask` is center, left or random. A classifier of the data's labels reads the filled images; PSNR is of the missing
-    pixels. Beside the search stand the mean of the training images and the training image whose known pixels are
-    nearest. `steps`, `starts`, `kept`, `rate` and `prior` are those of the search.
+    `mask` is center, left or random. A classifier of the data's labels reads the filled images, and so does the GAN
+    itself, if it is a semi-supervised one; PSNR is of the missing pixels. Beside the search stand gray, the mean of the
+    training images, and the training image whose known pixels are nearest. `steps`, `starts`, `kept`, `rate` and
+    `prior` are those of the search.
     """
 
     def __init__(
@@ -59,36 +60,42 @@ class Inpaint:
         known = MASKS[self.mask](*images.shape[2:])
         train = torch.cat([from_uint8(batch) for batch in subject.dataset.batches("train", 4096)])
         filled = {
+            "gray": torch.where(known, images, 0.0),
             "mean image": fill_by_mean(train, images, known),
             "nearest neighbour": fill_by_neighbour(train, images, known),
             "search in z": self.fill(gan, images, known),
         }
-        values = {name: self.judge(subject, each, images, known) for name, each in filled.items()}
-        values["truth"] = {"accuracy": self.accuracy(subject, images)}
-        rows = {"known": torch.where(known, images, 0.0), **filled, "truth": images}
+        rows = {**filled, "truth": images}
+        values = {name: self.accuracies(subject, gan, each) for name, each in rows.items()}
+        for name, each in filled.items():
+            values[name]["psnr"] = psnr_of_missing(each, images, known)
         sheet = torch.cat([each[: self.shown] for each in rows.values()])
         return values, label_rows(grid(sheet, self.shown), list(rows))
 
     def fill(self, gan: GAN, images: Tensor, known: Tensor) -> Tensor:
         """The images, filled by search in z."""
 
-        def critic(made: Tensor) -> Tensor:
-            return gan.score(made, None).logits.reshape(len(made), -1).mean(1)
+        def critic(made: Tensor) -> Tensor:  # not `gan.score`, which moves images at random where the run did
+            return gan.discriminator(made, None).logits.float().reshape(len(made), -1).mean(1)
 
         parts = images.to(gan.device).split(AT_ONCE)
         found = [fill(gan, critic, part, known, self.search, self.seed + index) for index, part in enumerate(parts)]
         return torch.cat(found).cpu()
 
-    def judge(self, subject: Subject, filled: Tensor, images: Tensor, known: Tensor) -> dict[str, float]:
-        """PSNR of the missing pixels, and the classifier's accuracy."""
-        return {"psnr": psnr_of_missing(filled, images, known), "accuracy": self.accuracy(subject, filled)}
+    def accuracies(self, subject: Subject, gan: GAN, images: Tensor) -> dict[str, float]:
+        """Shares of images that are put into the class of the held-out image: by the classifier, and by D if it can."""
+        found = {"accuracy": self.share_right(subject, subject.classify(images))}
+        if getattr(gan.discriminator, "classifies", False):
+            with torch.inference_mode():
+                logits = torch.cat([gan.classify(part).cpu() for part in images.split(AT_ONCE)])
+            found["own_accuracy"] = self.share_right(subject, logits)
+        return found
 
-    def accuracy(self, subject: Subject, images: Tensor) -> float:
-        """The share of images that the classifier puts into the class of the held-out image."""
+    def share_right(self, subject: Subject, scores: Tensor) -> float:
+        """The share of rows (N, K) that are highest at the label of their held-out image."""
         labels = subject.dataset.split("test").labels
         assert labels is not None, "data without labels have no classifier"
-        guesses = subject.classify(images).argmax(1)
-        return float((guesses == torch.from_numpy(labels[: len(images)])).double().mean())
+        return float((scores.argmax(1) == torch.from_numpy(labels[: len(scores)])).double().mean())
 
 
 def check_gan(subject: Subject) -> GAN:
@@ -104,4 +111,5 @@ def check_gan(subject: Subject) -> GAN:
 def say(found: dict[str, float]) -> str:
     """'12.3 dB, 81% read as their class'."""
     decibels = [f"{found['psnr']:.1f} dB"] if "psnr" in found else []
-    return ", ".join([*decibels, f"{found['accuracy']:.0%} read as their class"])
+    own = [f"{found['own_accuracy']:.0%} by the GAN itself"] if "own_accuracy" in found else []
+    return ", ".join([*decibels, f"{found['accuracy']:.0%} read as their class", *own])
