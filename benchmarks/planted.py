@@ -17,7 +17,7 @@ BASES = {
         *("run.images=30_000", "protocol.n_fake=2_000", "callbacks.evaluate.every=3_000"),
         *("callbacks.logits.every=3_000", "callbacks.weights.every=3_000", "callbacks.curves.every=1_000"),
     ),
-    "ring": ("experiment=ring",),
+    "ring": ("experiment=ring", "callbacks.evaluate.every=200_000"),
 }
 """What all runs on a dataset share"""
 
@@ -47,12 +47,13 @@ POINTS = {
     "discriminator_too_weak": ("optimizer.discriminator.lr=1e-8",),
     "vanishing_gradient": (*ALONE, "loss=minimax", "optimizer.discriminator.lr=1e-2", "optimizer.generator.lr=1e-4"),
     "collapse": (*ALONE, "optimizer.generator.lr=5e-3", "optimizer.discriminator.lr=1e-5"),
-    "oscillation": (*ALONE, "optimizer.betas=[0.9,0.999]", "optimizer.lr=5e-3", "training.ema_half_life=1_000"),
+    "oscillation": (*ALONE, "optimizer.betas=[0.9,0.999]", "training.ema_half_life=1_000"),
     "explosion": (*ALONE, "loss=wasserstein", "optimizer.discriminator.lr=1e-2"),
     "learning_rate_too_high": ("optimizer.lr=0.3",),
     "rising": (
         *("callbacks=[default,anneal]", "callbacks.anneal.attribute=optimizers.discriminator.lr"),
-        *("callbacks.anneal.start=1e-3", "callbacks.anneal.end=1e-9", "callbacks.anneal.images=1_500_000"),
+        *("callbacks.anneal.start=1e-3", "callbacks.anneal.end=1e-9", "callbacks.anneal.images=600_000"),
+        "training.ema_half_life=50_000",
     ),
 }
 FAULTS = {"digits": IMAGES, "mnist": {name: IMAGES[name] for name in IMAGES if name != "memorization"}, "ring": POINTS}

@@ -51,7 +51,7 @@ SICK = {
     "explosion": {"game/logits/greatest": [10, 100, 400, 900, 2e3, 4e3, 8e3, 1e4]},
     "learning_rate_too_high": {"game/update_ratio/discriminator": [0.9, 0.6, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3]},
     "rising": {"quality/fid": [2900, 300, 90, 40, 60, 75, 90, 110]},
-    "batch_leak": {"game/batch_leak": [0.1, 0.2, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9]},
+    "batch_leak": {"game/batch_leak": [0.1, 0.2, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9], "quality/fid": STUCK},
 }
 VARIANTS = {
     "collapse": {"quality/classes_missing": [9, 5, 5, 4, 4, 4, 4, 4]},
@@ -163,9 +163,20 @@ def test_samples_that_spread_have_not_collapsed_and_a_run_that_has_hardly_begun_
     """The stock digits recipe, measured every 1,000 of 150,000 images."""
     begins = {"quality/diversity": [0.0001, 0.003, 0.018, 0.072, 0.09], "quality/fid": [2983, 2980, 2738, 2302, 1932]}
     assert examine(case_of(begins)) == []
+    missing = {"quality/classes_missing": [9, 6, 5, 2], "quality/diversity": [0.0, 0.001, 0.011, 0.036]}
+    assert examine(case_of({"quality/fid": [482, 444, 418, 366], **missing})) == []  # hinge on MNIST, every 3,000
     still = {"quality/diversity": [0.0001, 0.003, 0.003, 0.003, 0.003]}
     assert [finding.name for finding in examine(case_of(still))] == ["collapse"]
     assert examine(case_of(still, budget=150_000)) == []
+
+
+def test_a_healthy_run_that_leaks_and_gets_on_is_left_in_peace():
+    """nonsat with R1 on MNIST, seed 1, which ended at a FID of 54."""
+    leaks = {
+        "game/batch_leak": [0.0, 0.0, 0.01, 0.64, 0.6, 0.87, 0.74],
+        "quality/fid": [482, 430, 403, 308, 241, 184, 146],
+    }
+    assert examine(case_of(leaks)) == []
 
 
 def test_the_best_that_is_the_untrained_model_is_no_budget_to_stop_at():

@@ -26,11 +26,11 @@ CERTAIN = 0.99
 """A separation of real from fake, 1/2 is chance, that leaves G hardly any sample that D doubts"""
 CHANCE = 0.6
 """A separation near chance"""
-SLOW = 0.2
+SLOW = 0.1
 """Of the way that was left, in three measurements: in healthy runs D is certain too at first, but samples get better"""
 GOOD, POOR = 0.9, 0.5
 """Progress from the untrained model, 0, to real data, 1"""
-VANISHED = 0.02
+VANISHED = 0.1
 """Of the greatest gradient so far"""
 UNIFORM = 0.1
 """Diversity over the data's"""
@@ -44,9 +44,9 @@ COPIES = 0.8
 """Share of samples nearer to training than to held-out images; 1/2 is chance"""
 NEAR = 0.7
 """Of the distance to held-out images: samples that are like no image are about as far from both"""
-SWINGS, SWING = 5, 0.3
+SWINGS, SWING = 5, 0.2
 """Successive changes, and their mean size in units of log FID or of progress"""
-GREAT_LOGIT = 100.0
+GREAT_LOGIT = 50.0
 STRIDE = 0.1
 """Of the weights' norm, moved in one step; 0.001 to 0.02 is usual"""
 LEAP = 0.5
@@ -55,8 +55,8 @@ WORSE, LOST = 1.5, 0.2
 """Times the best, of a value that should fall; progress lost, of one that should rise"""
 LONG_AFTER = 0.25
 """Of the images seen"""
-LEAK = 0.5
-"""Separation that D owes to the other images of its batch"""
+LEAK, LEAKING = 0.4, 0.3
+"""Separation that D owes to the other images of its batch; and progress as for SLOW: healthy runs leak too, and get on"""
 
 
 def separation_of(case: Case) -> list[float]:
@@ -101,7 +101,9 @@ def collapse(case: Case) -> Evidence | None:
     diversity = case.history.last("quality/diversity", LAST + 1)[1:]  # that of the untrained model says nothing
     is_growing = bool(diversity) and diversity[-1] > GROWTH * diversity[0]
     missing = case.history.last("quality/classes_missing", LAST + 1)[1:]
-    if diversity and max(diversity) < UNIFORM and not is_growing:
+    if is_growing:
+        return None
+    if diversity and max(diversity) < UNIFORM:
         return {"diversity": diversity[-1]}
     if missing and min(missing) >= MOST_MISSING:
         return {"classes_missing": missing[-1]}
@@ -181,9 +183,11 @@ def is_worse(case: Case, best: int, values: list[float]) -> list[bool]:
 
 
 def batch_leak(case: Case) -> Evidence | None:
-    """D tells batches apart rather than images."""
+    """D tells batches apart rather than images, and the samples get better slowly."""
     leaks = case.history.last("game/batch_leak", LAST)
-    return {"batch_leak": leaks[-1]} if leaks and min(leaks) > LEAK else None
+    if not leaks or min(leaks) < LEAK or len(case.progress) <= LAST or recent_gain(case) > LEAKING:
+        return None
+    return {"batch_leak": leaks[-1], "gain": recent_gain(case)}
 
 
 PATIENCE = 0.1
