@@ -56,7 +56,7 @@ WORSE, LOST = 1.5, 0.2
 LONG_AFTER = 0.25
 """Of the images seen"""
 LEAK, LEAKING = 0.4, 0.3
-"""Separation that D owes to the other images of its batch; and progress as for SLOW: healthy runs leak too, and get on"""
+"""Separation that D owes to the other images of its batch; and progress, as for SLOW: healthy runs leak and get on"""
 
 
 def separation_of(case: Case) -> list[float]:
