@@ -2,13 +2,14 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT, verb
 from PIL import Image
-from test_trained import conditional  # noqa: F401 (a fixture)
+from test_trained import DCGAN, conditional, untrained  # noqa: F401 (a fixture)
 from torch import nn
 
 from zerosum.commands.explore import VERBS, explore, name_options
@@ -21,7 +22,9 @@ from zerosum.explorer.invert import Invert, pairwise_errors, psnr, read_image
 from zerosum.explorer.options import CHECKS
 from zerosum.explorer.options import MASKS as MASK_NAMES
 from zerosum.explorer.page import mix, square
+from zerosum.explorer.page_arithmetic import show_arithmetic
 from zerosum.explorer.sprites import make_sheet
+from zerosum.explorer.subject import Subject
 from zerosum.explorer.traverse import Traverse, measure_effect
 from zerosum.explorer.truncate import Truncate
 from zerosum.explorer.walk import Walk, straight_around, walk_around
@@ -517,3 +520,13 @@ def test_an_image_of_16_bits_is_refused_not_made_white(tmp_path):
     Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(UserError, match="more than 8 bits"):
         read_image(tmp_path / "deep.png", (1, 8, 8))
+
+
+def test_arithmetic_of_codes_is_one_sentence_and_pages_leave_it_out(composed, tmp_path):
+    """InfoGAN is asked by codes, whose categories have no sums."""
+    model = untrained(composed, tmp_path, *DCGAN, "labels=infogan", "dataset=digits")
+    subject = Subject(model, ROOT, tmp_path)
+    subject.dataset = SimpleNamespace(classes=DIGITS, channels=1)
+    with pytest.raises(UserError, match="adds labels, and untrained is asked by codes"):
+        Arithmetic("thick 3 - thin 3 + thin 8")(subject)
+    assert "Left out: arithmetic adds labels" in show_arithmetic(subject, [], 0, {"arithmetic": []})
