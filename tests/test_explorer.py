@@ -289,7 +289,7 @@ def test_an_image_file_is_cropped_to_its_middle_and_what_is_none_is_refused(tmp_
     image = read_image(tmp_path / "middle.png", (1, 16, 16))
     assert image.shape == (1, 16, 16) and float(image.min()) == pytest.approx(1)
     (tmp_path / "text.png").write_text("<svg onload=alert(1)>")
-    for name, message in (("text.png", "is no image that can be read"), ("nothing.png", "there is no")):
+    for name, message in (("text.png", "is no image of a known kind: give a PNG"), ("nothing.png", "there is no")):
         with pytest.raises(UserError, match=message):
             read_image(tmp_path / name, (1, 16, 16))
 
@@ -516,10 +516,20 @@ def test_more_held_out_images_than_there_are_are_refused(finished_run, tmp_path)
         explore(finished_run, "invert", {"count": 10**9}, "last", output=str(tmp_path))
 
 
-def test_an_image_of_16_bits_is_refused_not_made_white(tmp_path):
+def test_an_image_file_is_read_as_data_are(tmp_path):
+    """16 bits keep their values, transparency is white, and a camera's turn is undone."""
     Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(UserError, match="more than 8 bits"):
-        read_image(tmp_path / "deep.png", (1, 8, 8))
+    deep = read_image(tmp_path / "deep.png", (1, 8, 8))
+    torch.testing.assert_close(deep, torch.full((1, 8, 8), 117 / 127.5 - 1))  # 30,000 / 257
+    glyph = Image.new("RGBA", (8, 8))
+    glyph.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    glyph.save(tmp_path / "glyph.png")
+    expected = torch.tensor([-1.0] * 4 + [1.0] * 4).expand(1, 8, 8)
+    torch.testing.assert_close(read_image(tmp_path / "glyph.png", (1, 8, 8)), expected)
+    exif = Image.Exif()
+    exif[274] = 6  # turned to the right
+    glyph.convert("RGBA").save(tmp_path / "turned.png", exif=exif)
+    torch.testing.assert_close(read_image(tmp_path / "turned.png", (1, 8, 8)), expected.transpose(1, 2))
 
 
 def test_arithmetic_of_codes_is_one_sentence_and_pages_leave_it_out(composed, tmp_path):
