@@ -92,6 +92,13 @@ def test_a_code_that_was_saved_gives_the_same_image(live):
     assert "another generator" in other["note"]
 
 
+def test_a_mixture_of_one_label_is_that_label(live):
+    found = live.show({"seed": 7, "condition": [0, 0, 1, 0]})
+    assert found["code"]["condition"] == 2 and found["image"] == live.show({"seed": 7, "condition": 2})["image"]
+    assert live.at(torch.zeros(8), torch.eye(4)[3:]).describe()["condition"] == 3
+    assert live.at(torch.zeros(8), torch.tensor([[0.0, 0.5, 0.5, 0.0]])).describe()["condition"] == [0, 0.5, 0.5, 0]
+
+
 def test_directions_move_codes_as_traverse_does(live):
     found = live.describe_directions({"label": 2})
     assert len(found["names"]) == 2 and found["label"] == 2

@@ -71,7 +71,7 @@ def read_code(node: Any, model: TrainedModel) -> Code:
     condition = drawn if condition is None else condition
     if condition is None and model.conditions is not None:
         raise UserError("condition: the code has none, and this model needs one: name a label")
-    condition = None if condition is None else condition.cpu()
+    condition = None if condition is None else as_label(condition.cpu(), model)
     truncation = read_number(node.get("truncation", 1.0), "truncation", 2)
     check_truncation(truncation)
     return Code(space, values, condition, seed, truncation, *read_directions(node.get("directions"), model))
@@ -132,6 +132,14 @@ def read_condition(node: Any, model: TrainedModel) -> Tensor | None:
         categories = condition[0, : len(sizes)].tolist()
         if any(value not in range(size) for value, size in zip(categories, sizes, strict=True)):
             raise UserError(f"condition: the first codes are whole numbers from 0, below {', '.join(map(str, sizes))}")
+    return condition
+
+
+def as_label(condition: Tensor, model: TrainedModel) -> Tensor:
+    """(1,) the label that a mixture (1, K) has alone, and altogether; any other condition as it is."""
+    is_mixture = model.num_classes is not None and condition.is_floating_point()
+    if is_mixture and torch.equal(condition, one_hot(condition.argmax(1), condition.shape[1]).float()):
+        return condition.argmax(1)
     return condition
 
 
