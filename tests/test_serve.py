@@ -26,6 +26,7 @@ from zerosum.explorer.code import KEYS, read_code
 from zerosum.explorer.desk import MOST_WAITING, Desk, RefusedError, StoppedError
 from zerosum.explorer.live import LARGEST_UPLOAD, Live, as_png
 from zerosum.explorer.serve import Serve, open_server
+from zerosum.explorer.server import Handler
 from zerosum.explorer.subject import Subject
 from zerosum.pixels import to_uint8
 from zerosum.sampling import arc, interpolate, latents
@@ -359,6 +360,57 @@ def test_eight_wait_and_the_next_is_refused():
     assert sorted(answers) == list(range(9)) and desk.done == 9
     assert desk.ask(answer, "again") == "again"
     desk.close()
+
+
+def test_a_request_that_was_given_up_is_not_computed(server, live, monkeypatch):
+    """The model is held by one request; a second one's connection is closed before its turn, a third one's is not."""
+    begun, free, seen = threading.Event(), threading.Event(), []
+
+    def answer(asked):
+        seen.append(asked["seed"])
+        begun.set()
+        assert free.wait(30)
+        return {}
+
+    def waiting(count):
+        while server.desk.places._value != 1 + MOST_WAITING - count:
+            time.sleep(0.001)
+
+    monkeypatch.setitem(live.answers, "/image", answer)
+    threads = [threading.Thread(target=ask, args=(server, "/image", b'{"seed": %d}' % seed)) for seed in (1, 3)]
+    threads[0].start()
+    assert begun.wait(30)
+    head = "POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as given_up:
+        given_up.sendall(f'{head}{{"seed": 2}}'.encode())
+        waiting(2)
+    threads[1].start()
+    waiting(3)
+    free.set()
+    for thread in threads:
+        thread.join()
+    waiting(0)
+    assert seen == [1, 3]
+
+
+def test_a_connection_has_one_deadline_however_slowly_it_speaks(server, monkeypatch):
+    """A byte now and then keeps a connection no longer open."""
+    monkeypatch.setattr(Handler, "seconds", 0.3)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+        for _ in range(10_000):
+            try:
+                slow.sendall(b"P")
+                slow.settimeout(0.02)
+                assert slow.recv(1) == b""
+                break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            raise AssertionError("it is still open")
+    monkeypatch.undo()
+    assert ask(server, "/image", b'{"seed": 1}')[0] == 200
 
 
 def test_the_ninth_that_waits_gets_503(server, monkeypatch):

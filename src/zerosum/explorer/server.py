@@ -1,10 +1,12 @@
 """The live explorer's server: answers its own page alone, and opens no file that a request names."""
 
+import io
 import json
 import logging
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -27,8 +29,10 @@ MOST_CONNECTIONS = 32
 LARGEST_BODY = {"/invert": LARGEST_UPLOAD * 4 // 3 + 1000}
 """Bytes of a request, where it may have more than any other"""
 LARGEST_OTHER = 1_000_000
-SECONDS = 20
-"""That a connection may be silent"""
+SECONDS = 30
+"""That a whole request may take to arrive, and its answer to leave"""
+DRAINED = 1
+"""Seconds that what follows a refused request is read"""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
@@ -117,13 +121,39 @@ class Server(ThreadingHTTPServer):
         """Nothing: a browser that goes away is none."""
 
 
+class Arriving(io.RawIOBase):
+    """What a connection receives until a deadline, however slowly it comes: a timeout of the socket is of one read."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self.connection = connection
+        self.deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Receive some bytes, 0 at the end; TimeoutError after the deadline."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        return self.connection.recv_into(buffer)
+
+
 class Handler(BaseHTTPRequestHandler):
     """One request; no path of it is ever opened."""
 
     server: Server
-    timeout = SECONDS
+    seconds = SECONDS
     server_version = "zerosum"
     sys_version = ""
+
+    def setup(self) -> None:
+        """Read with a deadline."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(Arriving(self.connection, self.seconds))  # type: ignore[assignment]
 
     def do_GET(self) -> None:
         """A page."""
@@ -177,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path not in self.server.live.answers:
             raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such question")
         asked = parse(self.read_body())
-        found = self.server.desk.ask(self.server.live.answers[self.path], asked)
+        found = self.server.desk.ask(self.server.live.answers[self.path], asked, self.is_gone)
         return "application/json", json.dumps(found, allow_nan=False).encode()
 
     def read_body(self) -> bytes:
@@ -196,6 +226,16 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request ends too early")
         return body
 
+    def is_gone(self) -> bool:
+        """Whether the browser has closed the connection meanwhile."""
+        self.connection.settimeout(0)
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Send a sentence, and close: what else was sent is not read as a request."""
         self.close_connection = True
@@ -206,13 +246,14 @@ class Handler(BaseHTTPRequestHandler):
     def drain(self) -> None:
         """Read a little of what is still being sent: a connection that is closed before takes the sentence with it."""
         self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(0.2)
-        left = 2 * LARGEST_UPLOAD
-        while left > 0 and (part := self.connection.recv(65536)):
-            left -= len(part)
+        rest = Arriving(self.connection, DRAINED)
+        left, buffer = 2 * LARGEST_UPLOAD, bytearray(65536)
+        while left > 0 and (count := rest.readinto(buffer)):
+            left -= count
 
     def send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
         """Headers and content."""
+        self.connection.settimeout(self.seconds)  # of all that is sent
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
