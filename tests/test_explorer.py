@@ -109,6 +109,8 @@ def test_an_analogy_has_the_goal_that_its_words_add_up_to():
     assert find_goal(terms) == Goal(8, {"ink": 1}) and find_goal(terms).describe(DIGITS) == "thick 8"
     assert find_goal(parse("8 - 3 + 3", DIGITS)) == Goal(8, {})
     assert find_goal(parse("3 + 8", DIGITS)).label is None
+    for minus in "\u2212\u2013":  # as the page, or a word processor, writes it
+        assert parse(f"thick 3 {minus} thin 3 + thin 8", DIGITS) == terms
 
 
 def test_names_of_classes_may_have_several_words_and_capitals():
@@ -318,6 +320,7 @@ def test_words_become_options_of_the_verb():
         "run=outputs/a", "verb=walk", "walk.labels=[3,8]", "walk.frames=2",
     ]  # fmt: skip
     assert name_options(["arithmetic", "expression=thick 3 - thin 3"])[1] == "arithmetic.expression='thick 3 - thin 3'"
+    assert name_options(["truncate", "values=0.5"])[1] == "truncate.values=[0.5]"
     assert name_options(["page", "seed=2", "hydra.verbose=true", "--help"])[1:] == [
         "page.seed=2",
         "hydra.verbose=true",
@@ -363,6 +366,7 @@ WRONG = [
     ("walk", {"output": 3}, "name a folder"),
     ("arithmetic", {}, "arithmetic.expression is missing"),
     ("arithmetic", {"expression": "a", "trials": 0}, "arithmetic.trials=0"),
+    ("arithmetic", {"expression": "3"}, "'3' has one term"),
     ("invert", {"rate": 0.0}, "choose numbers above 0"),
     ("inpaint", {"mask": "centre"}, "Did you mean center"),
     ("neighbours", {"seed": -1}, "is no seed"),
@@ -371,6 +375,7 @@ WRONG = [
     ("page", {"expressions": 3}, "expected a list"),
     ("serve", {"port": 0}, "from 1 to 65535"),
     ("serve", {"host": 3}, "expected text"),
+    ("serve", {"count": 65}, "serve.count=65: choose 64 or fewer"),
     ("export", {"formats": ["onxn"]}, "Did you mean onnx"),
     ("export", {"checkpoint": "bets"}, "choose best"),
     ("export", {"trusted": 3}, "name packages"),

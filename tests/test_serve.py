@@ -169,6 +169,10 @@ def test_arithmetic_gives_codes_of_its_results(finished_run):
         ({"seed": True}, "is no seed"),
         ({"seed": 1.0}, "is no seed"),
         ({"seed": -1}, "is no seed"),
+        ({"seed": 10**400}, r"0… is no seed: give whole numbers, 0 or more$"),
+        ({"seed": 1, "truncation": 10**400}, "truncation: give a number of at most 2"),
+        ({"z": [10**400] * 8, "condition": 0}, "z: give a number of at most 1000"),
+        ({"seed": 1, "condition": 10**400}, r"labels=1000*….*labels 0 to 3"),
         ({"seed": "<b>"}, "is no seed"),
         ({"seed": 1, "truncation": "1"}, "truncation: give a number"),
         ({"seed": 1, "truncation": 1e999}, "truncation: give a number"),
@@ -280,6 +284,13 @@ def test_the_page_has_no_inline_script_and_the_policy_allows_none(server):
         status, headers, text = ask(server, path, method="GET")
         assert status == 200 and headers["Content-Type"].startswith(kind) and len(text) > 1000
         assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_query_is_no_other_page_and_a_head_has_no_body(server):
+    status, headers, text = ask(server, "/?x=1", method="GET")
+    assert status == 200 and text == ask(server, "/", method="GET")[2] and "on this machine" in text
+    status, found, nothing = ask(server, "/", method="HEAD")
+    assert (status, nothing, found["Content-Length"]) == (200, "", headers["Content-Length"])
 
 
 def test_the_server_answers_as_the_model_does(server, live):
@@ -448,8 +459,10 @@ def test_ending_stops_the_model_at_its_next_layer():
     torch.nn.Linear(2, 2)(torch.zeros(1, 2))  # elsewhere layers compute again
 
 
-def test_an_address_on_a_network_is_answered_by_number_alone(live):
+def test_an_address_on_a_network_is_answered_by_number_and_by_the_names_of_the_machine(live):
     with open_server("0.0.0.0", 0, live) as opened:
+        assert opened.is_own(f"{socket.gethostname()}:80") and opened.is_own(opened.address.removeprefix("http://"))
+        assert "0.0.0.0" not in opened.address and "on this machine" not in opened.pages["/"][1]
         assert not opened.is_local and opened.is_own("192.168.0.9:80") and opened.is_own("localhost")
         assert not opened.is_own("evil.example") and not opened.is_own("")
 

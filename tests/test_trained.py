@@ -152,7 +152,7 @@ def test_a_model_without_codes_says_so():
 
     model = TrainedModel(Sampler(), "table")
     assert model.sample(range(2)).shape == (2, 1, 4, 4)
-    with pytest.raises(UserError, match="table is a Sampler, which has no generator"):
+    with pytest.raises(UserError, match="table is a Sampler: codes, truncation and the explorer are of GANs alone"):
         model.sample(range(2), truncation=0.5)
 
 

@@ -58,7 +58,7 @@ def name_option(word: str, verb: str) -> str:
     key, is_option, value = word.partition("=")
     if not is_option or word.startswith("-") or key.partition(".")[0] in ("hydra", *VERBS):
         return word
-    if "," in value and not value.startswith(("[", "'", '"')):
+    if ("," in value or key == "values") and not value.startswith(("[", "'", '"')):
         value = f"[{value}]"
     if key == "expression" and not value.startswith(("'", '"')):
         value = f"'{value}'"

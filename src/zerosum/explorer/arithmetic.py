@@ -74,7 +74,7 @@ class Arithmetic:
     """
 
     def __init__(self, expression: str, count: int = 4000, trials: int = 200, seed: int = 0) -> None:
-        check_arithmetic(count, trials, seed)
+        check_arithmetic(expression, count, trials, seed)
         self.expression = expression
         self.count = count
         self.trials = trials
@@ -133,8 +133,8 @@ class Arithmetic:
         rows = pool.rows(term)
         if len(rows) < FEWEST:
             raise UserError(
-                f"'{term.text}': of {self.count:,} samples {len(rows)} are one, and {FEWEST} are needed: choose a"
-                " larger count or another term"
+                f"'{term.text}': of {self.count:,} samples {len(rows)} are one, and {FEWEST} are needed: choose"
+                " another term, or more samples"
             )
         return rows
 

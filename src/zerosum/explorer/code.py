@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zerosum.errors import UserError, did_you_mean
+from zerosum.explorer.options import MOST_DIRECTIONS
 from zerosum.gan.labels.codes import Codes
 from zerosum.runs.asked import check_seed, check_truncation
 from zerosum.runs.trained import TrainedModel
@@ -150,8 +151,8 @@ def read_directions(node: Any, model: TrainedModel) -> tuple[tuple[float, ...], 
     if not isinstance(node, dict) or node.keys() - {"label", "amounts"} or not isinstance(node.get("amounts"), list):
         raise UserError("directions: give a label, or null, and a list of amounts")
     amounts = node["amounts"]
-    if len(amounts) > 64:
-        raise UserError("directions: the code has more than 64")
+    if len(amounts) > MOST_DIRECTIONS:
+        raise UserError(f"directions: the code has more than {MOST_DIRECTIONS}")
     label = node.get("label")
     if label is not None:
         if type(label) is not int:
@@ -169,7 +170,8 @@ def read_numbers(node: Any, name: str, length: int) -> Tensor:
 
 def read_number(value: Any, name: str, largest: float) -> float:
     """A finite number of at most `largest`, with either sign."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = not isinstance(value, bool) and isinstance(value, int | float)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):  # of an int, it may overflow
         raise UserError(f"{name}: give a number")
     if abs(value) > largest:
         raise UserError(f"{name}: give a number of at most {largest:g}")

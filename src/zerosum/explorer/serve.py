@@ -35,7 +35,8 @@ class Serve:
             with suppress(KeyboardInterrupt):
                 server.serve_forever()
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes one layer of the network, and is under way
-        return Found({}, [f"Ended after {server.desk.done:,} answers."], [])
+        done = server.desk.done
+        return Found({}, [f"Ended after {done:,} answer{'' if done == 1 else 's'}."], [])
 
 
 def open_server(host: str, port: int, live: Live) -> Server:

@@ -59,13 +59,15 @@ class Server(ThreadingHTTPServer):
         here = Path(__file__).parent
         styles = (read_own("page.css"), read_beside(here / "explorer.css"), read_beside(here / "live.css"))
         self.pages = {
-            "/": ("text/html", make_live_page(live)),
+            "/": ("text/html", ""),
             "/live.js": ("text/javascript", read_beside(here / "live.js")),
             "/live.css": ("text/css", "".join(styles)),
         }
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.host = host
         super().__init__((host, port), Handler)
+        self.names = {"localhost", host.lower()} | (set() if self.is_local else names_of_machine())
+        self.pages["/"] = ("text/html", make_live_page(live, self.is_local))
 
     def server_bind(self) -> None:
         """Without the name of the address, which http.server asks the network for."""
@@ -83,8 +85,14 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What a browser opens."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """What a browser opens, on another machine where others reach it."""
+        host = find_address(self.address_family) if self.is_everywhere else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it listens at every address of the machine, as 0.0.0.0, which is none that one could open."""
+        return ip_address(self.server_address[0]).is_unspecified  # type: ignore[arg-type]
 
     @property
     def is_local(self) -> bool:
@@ -98,7 +106,7 @@ class Server(ThreadingHTTPServer):
         """
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
-            if name in ("localhost", self.host.lower()):
+            if name in self.names:
                 return True
             return ip_address(name).is_loopback if self.is_local else bool(ip_address(name))
         return False
@@ -159,6 +167,10 @@ class Handler(BaseHTTPRequestHandler):
         """A page."""
         self.answer(self.find_page)
 
+    def do_HEAD(self) -> None:
+        """The headers of a page."""
+        self.answer(self.find_page)
+
     def do_POST(self) -> None:
         """An answer of the model."""
         self.answer(self.find_answer)
@@ -193,11 +205,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def find_page(self) -> tuple[str, bytes]:
         """Type and content."""
-        if self.path in self.server.live.answers:
+        path = self.path.partition("?")[0]
+        if path in self.server.live.answers:
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "ask this by POST")
-        if self.path not in self.server.pages:
+        if path not in self.server.pages:
             raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such page: open /")
-        kind, text = self.server.pages[self.path]
+        kind, text = self.server.pages[path]
         return f"{kind}; charset=utf-8", text.encode()
 
     def find_answer(self) -> tuple[str, bytes]:
@@ -258,7 +271,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server refuses by itself, as a sentence; the request may be no HTTP at all."""
@@ -266,6 +280,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: requests are the browser's, and their text anybody's."""
+
+
+def names_of_machine() -> set[str]:
+    """By which others on its network may know this machine."""
+    name = socket.gethostname().lower()
+    return {name, f"{name}.local", socket.getfqdn().lower()}
+
+
+def find_address(family: socket.AddressFamily) -> str:
+    """The machine's own address on the way to other machines, to which nothing is sent; its name without a network."""
+    elsewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # of documentation
+    with socket.socket(family, socket.SOCK_DGRAM) as plain:
+        try:
+            plain.connect((elsewhere, 9))
+            return plain.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
 
 
 def parse(body: bytes) -> dict[str, Any]:
