@@ -374,6 +374,7 @@ WRONG = [
     ("truncate", {"values": [1.0]}, "two truncations or more"),
     ("page", {"expressions": 3}, "expected a list"),
     ("serve", {"port": 0}, "from 1 to 65535"),
+    ("serve", {"host": "203.0.113.1"}, "host=203.0.113.1 port=8000 cannot be opened"),
     ("serve", {"host": 3}, "expected text"),
     ("serve", {"count": 65}, "serve.count=65: choose 64 or fewer"),
     ("export", {"formats": ["onxn"]}, "Did you mean onnx"),

@@ -1,10 +1,9 @@
 """The live explorer: a page and a small server for it, on this machine alone unless told otherwise."""
 
-import errno
 import signal
 from contextlib import suppress
 
-from zerosum.errors import UserError, one_line
+from zerosum.explorer.address import cannot_open
 from zerosum.explorer.live import Live
 from zerosum.explorer.options import check_serve
 from zerosum.explorer.server import Server
@@ -44,6 +43,4 @@ def open_server(host: str, port: int, live: Live) -> Server:
     try:
         return Server(host, port, live)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UserError(f"port={port} is taken by another program: choose another, as in port={port + 1}") from None
-        raise UserError(f"host={host} port={port} cannot be opened ({one_line(error)}): choose others") from None
+        raise cannot_open(error, host, port) from None

@@ -18,6 +18,7 @@ from typing import Any, Never
 from urllib.parse import urlsplit
 
 from zerosum.errors import UserError, one_line, printable
+from zerosum.explorer.address import family_of
 from zerosum.explorer.desk import Desk, RefusedError, StoppedError
 from zerosum.explorer.live import LARGEST_UPLOAD, Live
 from zerosum.explorer.live_page import make_live_page
@@ -63,7 +64,7 @@ class Server(ThreadingHTTPServer):
             "/live.js": ("text/javascript", read_beside(here / "live.js")),
             "/live.css": ("text/css", "".join(styles)),
         }
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.address_family = family_of(host)
         self.host = host
         super().__init__((host, port), Handler)
         self.names = {"localhost", host.lower()} | (set() if self.is_local else names_of_machine())
