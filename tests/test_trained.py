@@ -206,6 +206,11 @@ def test_what_is_no_seed_is_refused(conditional, seeds):
         conditional.sample(seeds)
 
 
+def test_one_seed_is_given_as_a_list(conditional):
+    with pytest.raises(UserError, match="seeds: 3 is one: give a list"):
+        conditional.sample(3)
+
+
 def edit(folder, change):
     """Change the config of an exported folder."""
     config = json.loads((folder / exported.CONFIG).read_text())

@@ -1,6 +1,6 @@
 """The public face of a trained model: zerosum.load(path).sample(seeds=range(16), labels=3, truncation=0.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class TrainedModel:
         `labels` is one for all, or one for each seed. With `truncation` below 1 codes are pulled towards their mean:
         images become more typical and less varied.
         """
+        if not isinstance(seeds, Iterable):
+            raise UserError(f"seeds: {short(seeds)} is one: give a list, such as [3] or range(16)")
         seeds = [check_seed(seed) for seed in seeds]
         if not seeds:
             raise UserError("seeds: there are none: give whole numbers, such as range(16)")
