@@ -27,5 +27,6 @@ def family_of(host: str) -> socket.AddressFamily:
 def cannot_open(error: OSError, host: str, port: int) -> UserError:
     """What to do where another program has the port, or where there is no such host."""
     if error.errno == errno.EADDRINUSE:
-        return UserError(f"port={port} is taken by another program: choose another, as in port={port + 1}")
+        other = port + 1 if port < 65535 else port - 1
+        return UserError(f"port={port} is taken by another program: choose another, as in port={other}")
     return UserError(f"host={host} port={port} cannot be opened ({one_line(error)}): choose others")

@@ -289,7 +289,7 @@ def names_of_machine() -> set[str]:
     return {name, f"{name}.local", socket.getfqdn().lower()}
 
 
-def find_address(family: socket.AddressFamily) -> str:
+def find_address(family: int) -> str:
     """The machine's own address on the way to other machines, to which nothing is sent; its name without a network."""
     elsewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # of documentation
     with socket.socket(family, socket.SOCK_DGRAM) as plain:
