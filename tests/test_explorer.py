@@ -2,13 +2,14 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT, verb
 from PIL import Image
-from test_trained import conditional  # noqa: F401 (a fixture)
+from test_trained import DCGAN, conditional, untrained  # noqa: F401 (a fixture)
 from torch import nn
 
 from zerosum.commands.explore import VERBS, explore, name_options
@@ -21,7 +22,9 @@ from zerosum.explorer.invert import Invert, pairwise_errors, psnr, read_image
 from zerosum.explorer.options import CHECKS
 from zerosum.explorer.options import MASKS as MASK_NAMES
 from zerosum.explorer.page import mix, square
+from zerosum.explorer.page_arithmetic import show_arithmetic
 from zerosum.explorer.sprites import make_sheet
+from zerosum.explorer.subject import Subject
 from zerosum.explorer.traverse import Traverse, measure_effect
 from zerosum.explorer.truncate import Truncate
 from zerosum.explorer.walk import Walk, straight_around, walk_around
@@ -106,6 +109,8 @@ def test_an_analogy_has_the_goal_that_its_words_add_up_to():
     assert find_goal(terms) == Goal(8, {"ink": 1}) and find_goal(terms).describe(DIGITS) == "thick 8"
     assert find_goal(parse("8 - 3 + 3", DIGITS)) == Goal(8, {})
     assert find_goal(parse("3 + 8", DIGITS)).label is None
+    for minus in "\u2212\u2013":  # as the page, or a word processor, writes it
+        assert parse(f"thick 3 {minus} thin 3 + thin 8", DIGITS) == terms
 
 
 def test_names_of_classes_may_have_several_words_and_capitals():
@@ -286,7 +291,7 @@ def test_an_image_file_is_cropped_to_its_middle_and_what_is_none_is_refused(tmp_
     image = read_image(tmp_path / "middle.png", (1, 16, 16))
     assert image.shape == (1, 16, 16) and float(image.min()) == pytest.approx(1)
     (tmp_path / "text.png").write_text("<svg onload=alert(1)>")
-    for name, message in (("text.png", "is no image that can be read"), ("nothing.png", "there is no")):
+    for name, message in (("text.png", "is no image of a known kind: give a PNG"), ("nothing.png", "there is no")):
         with pytest.raises(UserError, match=message):
             read_image(tmp_path / name, (1, 16, 16))
 
@@ -315,6 +320,7 @@ def test_words_become_options_of_the_verb():
         "run=outputs/a", "verb=walk", "walk.labels=[3,8]", "walk.frames=2",
     ]  # fmt: skip
     assert name_options(["arithmetic", "expression=thick 3 - thin 3"])[1] == "arithmetic.expression='thick 3 - thin 3'"
+    assert name_options(["truncate", "values=0.5"])[1] == "truncate.values=[0.5]"
     assert name_options(["page", "seed=2", "hydra.verbose=true", "--help"])[1:] == [
         "page.seed=2",
         "hydra.verbose=true",
@@ -360,6 +366,7 @@ WRONG = [
     ("walk", {"output": 3}, "name a folder"),
     ("arithmetic", {}, "arithmetic.expression is missing"),
     ("arithmetic", {"expression": "a", "trials": 0}, "arithmetic.trials=0"),
+    ("arithmetic", {"expression": "3"}, "'3' has one term"),
     ("invert", {"rate": 0.0}, "choose numbers above 0"),
     ("inpaint", {"mask": "centre"}, "Did you mean center"),
     ("neighbours", {"seed": -1}, "is no seed"),
@@ -367,7 +374,9 @@ WRONG = [
     ("truncate", {"values": [1.0]}, "two truncations or more"),
     ("page", {"expressions": 3}, "expected a list"),
     ("serve", {"port": 0}, "from 1 to 65535"),
+    ("serve", {"host": "203.0.113.1"}, "host=203.0.113.1 port=8000 cannot be opened"),
     ("serve", {"host": 3}, "expected text"),
+    ("serve", {"count": 65}, "serve.count=65: choose 64 or fewer"),
     ("export", {"formats": ["onxn"]}, "Did you mean onnx"),
     ("export", {"checkpoint": "bets"}, "choose best"),
     ("export", {"trusted": 3}, "name packages"),
@@ -513,7 +522,27 @@ def test_more_held_out_images_than_there_are_are_refused(finished_run, tmp_path)
         explore(finished_run, "invert", {"count": 10**9}, "last", output=str(tmp_path))
 
 
-def test_an_image_of_16_bits_is_refused_not_made_white(tmp_path):
+def test_an_image_file_is_read_as_data_are(tmp_path):
+    """16 bits keep their values, transparency is white, and a camera's turn is undone."""
     Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(UserError, match="more than 8 bits"):
-        read_image(tmp_path / "deep.png", (1, 8, 8))
+    deep = read_image(tmp_path / "deep.png", (1, 8, 8))
+    torch.testing.assert_close(deep, torch.full((1, 8, 8), 117 / 127.5 - 1))  # 30,000 / 257
+    glyph = Image.new("RGBA", (8, 8))
+    glyph.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    glyph.save(tmp_path / "glyph.png")
+    expected = torch.tensor([-1.0] * 4 + [1.0] * 4).expand(1, 8, 8)
+    torch.testing.assert_close(read_image(tmp_path / "glyph.png", (1, 8, 8)), expected)
+    exif = Image.Exif()
+    exif[274] = 6  # turned to the right
+    glyph.convert("RGBA").save(tmp_path / "turned.png", exif=exif)
+    torch.testing.assert_close(read_image(tmp_path / "turned.png", (1, 8, 8)), expected.transpose(1, 2))
+
+
+def test_arithmetic_of_codes_is_one_sentence_and_pages_leave_it_out(composed, tmp_path):
+    """InfoGAN is asked by codes, whose categories have no sums."""
+    model = untrained(composed, tmp_path, *DCGAN, "labels=infogan", "dataset=digits")
+    subject = Subject(model, ROOT, tmp_path)
+    subject.dataset = SimpleNamespace(classes=DIGITS, channels=1)
+    with pytest.raises(UserError, match="adds labels, and untrained is asked by codes"):
+        Arithmetic("thick 3 - thin 3 + thin 8")(subject)
+    assert "Left out: arithmetic adds labels" in show_arithmetic(subject, [], 0, {"arithmetic": []})

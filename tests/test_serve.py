@@ -26,6 +26,7 @@ from zerosum.explorer.code import KEYS, read_code
 from zerosum.explorer.desk import MOST_WAITING, Desk, RefusedError, StoppedError
 from zerosum.explorer.live import LARGEST_UPLOAD, Live, as_png
 from zerosum.explorer.serve import Serve, open_server
+from zerosum.explorer.server import Handler
 from zerosum.explorer.subject import Subject
 from zerosum.pixels import to_uint8
 from zerosum.sampling import arc, interpolate, latents
@@ -90,6 +91,13 @@ def test_a_code_that_was_saved_gives_the_same_image(live):
         assert first["image"] != live.show({**place, "truncation": 0.7})["image"]
     other = live.show({**first["code"], "generator": "0" * 16})
     assert "another generator" in other["note"]
+
+
+def test_a_mixture_of_one_label_is_that_label(live):
+    found = live.show({"seed": 7, "condition": [0, 0, 1, 0]})
+    assert found["code"]["condition"] == 2 and found["image"] == live.show({"seed": 7, "condition": 2})["image"]
+    assert live.at(torch.zeros(8), torch.eye(4)[3:]).describe()["condition"] == 3
+    assert live.at(torch.zeros(8), torch.tensor([[0.0, 0.5, 0.5, 0.0]])).describe()["condition"] == [0, 0.5, 0.5, 0]
 
 
 def test_directions_move_codes_as_traverse_does(live):
@@ -161,6 +169,10 @@ def test_arithmetic_gives_codes_of_its_results(finished_run):
         ({"seed": True}, "is no seed"),
         ({"seed": 1.0}, "is no seed"),
         ({"seed": -1}, "is no seed"),
+        ({"seed": 10**400}, r"0… is no seed: give whole numbers, 0 or more$"),
+        ({"seed": 1, "truncation": 10**400}, "truncation: give a number of at most 2"),
+        ({"z": [10**400] * 8, "condition": 0}, "z: give a number of at most 1000"),
+        ({"seed": 1, "condition": 10**400}, r"labels=1000*….*labels 0 to 3"),
         ({"seed": "<b>"}, "is no seed"),
         ({"seed": 1, "truncation": "1"}, "truncation: give a number"),
         ({"seed": 1, "truncation": 1e999}, "truncation: give a number"),
@@ -274,6 +286,13 @@ def test_the_page_has_no_inline_script_and_the_policy_allows_none(server):
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_a_query_is_no_other_page_and_a_head_has_no_body(server):
+    status, headers, text = ask(server, "/?x=1", method="GET")
+    assert status == 200 and text == ask(server, "/", method="GET")[2] and "on this machine" in text
+    status, found, nothing = ask(server, "/", method="HEAD")
+    assert (status, nothing, found["Content-Length"]) == (200, "", headers["Content-Length"])
+
+
 def test_the_server_answers_as_the_model_does(server, live):
     status, _, text = ask(server, "/image", json.dumps({"seed": 3}).encode(), Origin=f"http://127.0.0.1:{server.port}")
     assert status == 200 and json.loads(text) == live.show({"seed": 3})
@@ -354,6 +373,57 @@ def test_eight_wait_and_the_next_is_refused():
     desk.close()
 
 
+def test_a_request_that_was_given_up_is_not_computed(server, live, monkeypatch):
+    """The model is held by one request; a second one's connection is closed before its turn, a third one's is not."""
+    begun, free, seen = threading.Event(), threading.Event(), []
+
+    def answer(asked):
+        seen.append(asked["seed"])
+        begun.set()
+        assert free.wait(30)
+        return {}
+
+    def waiting(count):
+        while server.desk.places._value != 1 + MOST_WAITING - count:
+            time.sleep(0.001)
+
+    monkeypatch.setitem(live.answers, "/image", answer)
+    threads = [threading.Thread(target=ask, args=(server, "/image", b'{"seed": %d}' % seed)) for seed in (1, 3)]
+    threads[0].start()
+    assert begun.wait(30)
+    head = "POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as given_up:
+        given_up.sendall(f'{head}{{"seed": 2}}'.encode())
+        waiting(2)
+    threads[1].start()
+    waiting(3)
+    free.set()
+    for thread in threads:
+        thread.join()
+    waiting(0)
+    assert seen == [1, 3]
+
+
+def test_a_connection_has_one_deadline_however_slowly_it_speaks(server, monkeypatch):
+    """A byte now and then keeps a connection no longer open."""
+    monkeypatch.setattr(Handler, "seconds", 0.3)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+        for _ in range(10_000):
+            try:
+                slow.sendall(b"P")
+                slow.settimeout(0.02)
+                assert slow.recv(1) == b""
+                break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            raise AssertionError("it is still open")
+    monkeypatch.undo()
+    assert ask(server, "/image", b'{"seed": 1}')[0] == 200
+
+
 def test_the_ninth_that_waits_gets_503(server, monkeypatch):
     for _ in range(1 + MOST_WAITING):
         assert server.desk.places.acquire(blocking=False)
@@ -389,8 +459,10 @@ def test_ending_stops_the_model_at_its_next_layer():
     torch.nn.Linear(2, 2)(torch.zeros(1, 2))  # elsewhere layers compute again
 
 
-def test_an_address_on_a_network_is_answered_by_number_alone(live):
+def test_an_address_on_a_network_is_answered_by_number_and_by_the_names_of_the_machine(live):
     with open_server("0.0.0.0", 0, live) as opened:
+        assert opened.is_own(f"{socket.gethostname()}:80") and opened.is_own(opened.address.removeprefix("http://"))
+        assert "0.0.0.0" not in opened.address and "on this machine" not in opened.pages["/"][1]
         assert not opened.is_local and opened.is_own("192.168.0.9:80") and opened.is_own("localhost")
         assert not opened.is_own("evil.example") and not opened.is_own("")
 

@@ -105,9 +105,25 @@ def test_every_control(address, tmp_path):
         browser.wait("document.getElementById('trouble').textContent.includes('is no image')")
         browser.choose_file("#load", tmp_path / "no.png")
         browser.wait("document.getElementById('trouble').textContent.includes('is no JSON')")
+        assert browser.run("document.getElementById('load').value") == ""  # the same file can be chosen again
         refused = [message for message in browser.messages if "400" in message]
         assert len(refused) == 1 and browser.messages == refused  # what the browser says of the refused upload
         assert "Left out" in browser.run("document.body.textContent")  # arithmetic: there are no data
+
+
+def test_a_code_with_directions_of_no_label_gives_its_image(address, tmp_path):
+    code = {"seed": 3, "condition": 1, "directions": {"label": None, "amounts": [0, 3.0]}}
+    (tmp_path / "code.json").write_text(json.dumps(code))
+    with Browser(tmp_path) as browser:
+        browser.open(address)
+        browser.wait(READY)
+        options = {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps(code)}
+        answer = f"fetch('/image', {json.dumps(options)}).then((each) => each.json()).then((each) => each.image)"
+        expected, seeds = browser.run(answer), browser.run("document.getElementById('seeds').innerHTML")
+        found = change(browser, lambda: browser.choose_file("#load", tmp_path / "code.json"), status="direction 2: +3")
+        assert found == expected
+        browser.wait(f"document.getElementById('seeds').innerHTML !== {json.dumps(seeds)}")  # under its settings
+        assert browser.messages == []
 
 
 def test_by_keyboard_alone(address, tmp_path):

@@ -152,7 +152,7 @@ def test_a_model_without_codes_says_so():
 
     model = TrainedModel(Sampler(), "table")
     assert model.sample(range(2)).shape == (2, 1, 4, 4)
-    with pytest.raises(UserError, match="table is a Sampler, which has no generator"):
+    with pytest.raises(UserError, match="table is a Sampler: codes, truncation and the explorer are of GANs alone"):
         model.sample(range(2), truncation=0.5)
 
 
@@ -204,6 +204,11 @@ def test_samples_are_saved_as_png_alone(conditional, tmp_path):
 def test_what_is_no_seed_is_refused(conditional, seeds):
     with pytest.raises(UserError, match="is no seed"):
         conditional.sample(seeds)
+
+
+def test_one_seed_is_given_as_a_list(conditional):
+    with pytest.raises(UserError, match="seeds: 3 is one: give a list"):
+        conditional.sample(3)
 
 
 def edit(folder, change):

@@ -56,6 +56,12 @@ def one_line(error: BaseException) -> str:
     return message if len(message) <= 200 else f"{message[:199]}…"
 
 
+def short(value: object) -> str:
+    """A value that somebody gave, in at most 60 characters: it may be a number of thousands of digits."""
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
 def check_positive(group: str, /, **options: float) -> None:
     """UserError at the first option that is less than 1."""
     for name, value in options.items():

@@ -13,6 +13,7 @@ from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import CONF
 from zerosum.experiment.schema import check_node
 from zerosum.experiment.source import read_options
+from zerosum.explorer.address import check_address
 from zerosum.explorer.options import CHECKS
 from zerosum.runs.asked import check_exists, check_places, check_weights_asked
 
@@ -58,7 +59,7 @@ def name_option(word: str, verb: str) -> str:
     key, is_option, value = word.partition("=")
     if not is_option or word.startswith("-") or key.partition(".")[0] in ("hydra", *VERBS):
         return word
-    if "," in value and not value.startswith(("[", "'", '"')):
+    if ("," in value or key == "values") and not value.startswith(("[", "'", '"')):
         value = f"[{value}]"
     if key == "expression" and not value.startswith(("'", '"')):
         value = f"'{value}'"
@@ -93,7 +94,8 @@ def explore(
     check_places(root=root, output=output, trusted=trusted)
     node = {**options, "_target_": f"zerosum.explorer.{VERBS[verb]}"}
     checked = check_node(dict(node), verb, read_options)
-    CHECKS[verb](**{name: value for name, value in checked.items() if name != "_target_"})
+    check = check_address if verb == "serve" else CHECKS[verb]
+    check(**{name: value for name, value in checked.items() if name != "_target_"})
     from zerosum.experiment.build import make
     from zerosum.explorer.subject import Subject
     from zerosum.runs.trained import load

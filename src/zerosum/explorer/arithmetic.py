@@ -15,6 +15,7 @@ from zerosum.explorer.expression import Goal, Term, check_goal, parse
 from zerosum.explorer.options import check_arithmetic
 from zerosum.explorer.subject import Found, Subject, check_images
 from zerosum.randomness import generator
+from zerosum.runs.trained import TrainedModel
 
 FEWEST = 12
 """Samples of a term, below which its mean says little"""
@@ -73,7 +74,7 @@ class Arithmetic:
     """
 
     def __init__(self, expression: str, count: int = 4000, trials: int = 200, seed: int = 0) -> None:
-        check_arithmetic(count, trials, seed)
+        check_arithmetic(expression, count, trials, seed)
         self.expression = expression
         self.count = count
         self.trials = trials
@@ -97,6 +98,7 @@ class Arithmetic:
     def solve(self, subject: Subject) -> Sums:
         """Find exemplars of every term, and add their means; UserError where the expression says nothing."""
         check_images(subject.model)
+        check_labelled(subject.model)
         classes = subject.dataset.classes
         assert classes is not None or subject.classifier  # which says what is missing
         terms = parse(self.expression, classes or ())
@@ -123,17 +125,16 @@ class Arithmetic:
             condition = one_hot(condition.cpu(), model.num_classes).float()
         codes = model.codes(seeds, condition)
         images = model.decode(codes, condition)
-        is_asked = model.num_classes is not None and condition is not None
-        labels_of = condition.argmax(1) if is_asked and condition is not None else subject.classify(images).argmax(1)
-        return Pool(codes, condition if is_asked else None, images, labels_of, measure_all(images))
+        labels_of = subject.classify(images).argmax(1) if condition is None else condition.argmax(1)
+        return Pool(codes, condition, images, labels_of, measure_all(images))
 
     def find_group(self, pool: Pool, term: Term) -> Tensor:
         """Its rows of the pool; UserError if there are too few."""
         rows = pool.rows(term)
         if len(rows) < FEWEST:
             raise UserError(
-                f"'{term.text}': of {self.count:,} samples {len(rows)} are one, and {FEWEST} are needed: choose a"
-                " larger count or another term"
+                f"'{term.text}': of {self.count:,} samples {len(rows)} are one, and {FEWEST} are needed: choose"
+                " another term, or more samples"
             )
         return rows
 
@@ -175,6 +176,15 @@ class Arithmetic:
         names = {"result": self.expression, "last_term_alone": "the last term alone", "any_sample": "any sample"}
         lines = [f"{text}: {say(values[name])}" for name, text in names.items()]
         return [*lines, *(f"direction x {s}: {say(each)}" for s, each in values.get("direction", {}).items())]
+
+
+def check_labelled(model: TrainedModel) -> None:
+    """UserError at a model that is asked by something else than a label: sums of categories are none."""
+    if model.conditions is not None and model.num_classes is None:
+        raise UserError(
+            f"arithmetic adds labels, and {model.name} is asked by codes or attributes: name a run that is asked by"
+            " label or by nothing"
+        )
 
 
 def add_means(pool: Pool, terms: Sequence[Term], exemplars: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zerosum.errors import UserError, did_you_mean
+from zerosum.explorer.options import MOST_DIRECTIONS
 from zerosum.gan.labels.codes import Codes
 from zerosum.runs.asked import check_seed, check_truncation
 from zerosum.runs.trained import TrainedModel
@@ -71,7 +72,7 @@ def read_code(node: Any, model: TrainedModel) -> Code:
     condition = drawn if condition is None else condition
     if condition is None and model.conditions is not None:
         raise UserError("condition: the code has none, and this model needs one: name a label")
-    condition = None if condition is None else condition.cpu()
+    condition = None if condition is None else as_label(condition.cpu(), model)
     truncation = read_number(node.get("truncation", 1.0), "truncation", 2)
     check_truncation(truncation)
     return Code(space, values, condition, seed, truncation, *read_directions(node.get("directions"), model))
@@ -135,6 +136,14 @@ def read_condition(node: Any, model: TrainedModel) -> Tensor | None:
     return condition
 
 
+def as_label(condition: Tensor, model: TrainedModel) -> Tensor:
+    """(1,) the label that a mixture (1, K) has alone, and altogether; any other condition as it is."""
+    is_mixture = model.num_classes is not None and condition.is_floating_point()
+    if is_mixture and torch.equal(condition, one_hot(condition.argmax(1), condition.shape[1]).float()):
+        return condition.argmax(1)
+    return condition
+
+
 def read_directions(node: Any, model: TrainedModel) -> tuple[tuple[float, ...], int | None]:
     """Deviations along each direction, and the label of the samples that the directions are those of."""
     if node is None:
@@ -142,8 +151,8 @@ def read_directions(node: Any, model: TrainedModel) -> tuple[tuple[float, ...], 
     if not isinstance(node, dict) or node.keys() - {"label", "amounts"} or not isinstance(node.get("amounts"), list):
         raise UserError("directions: give a label, or null, and a list of amounts")
     amounts = node["amounts"]
-    if len(amounts) > 64:
-        raise UserError("directions: the code has more than 64")
+    if len(amounts) > MOST_DIRECTIONS:
+        raise UserError(f"directions: the code has more than {MOST_DIRECTIONS}")
     label = node.get("label")
     if label is not None:
         if type(label) is not int:
@@ -161,7 +170,8 @@ def read_numbers(node: Any, name: str, length: int) -> Tensor:
 
 def read_number(value: Any, name: str, largest: float) -> float:
     """A finite number of at most `largest`, with either sign."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = not isinstance(value, bool) and isinstance(value, int | float)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):  # of an int, it may overflow
         raise UserError(f"{name}: give a number")
     if abs(value) > largest:
         raise UserError(f"{name}: give a number of at most {largest:g}")

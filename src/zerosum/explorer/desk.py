@@ -32,13 +32,19 @@ class Desk:
         self.places = threading.BoundedSemaphore(1 + MOST_WAITING)
         self.done = 0
 
-    def ask(self, answer: Callable[[Any], Any], question: Any) -> Any:
-        """The answer, in turn; RefusedError if too many wait already."""
+    def ask(self, answer: Callable[[Any], Any], question: Any, is_gone: Callable[[], bool] = lambda: False) -> Any:
+        """The answer, in turn; RefusedError if too many wait already, ConnectionAbortedError if none waits for it."""
+
+        def answer_whom() -> Any:
+            if is_gone():
+                raise ConnectionAbortedError
+            return answer(question)
+
         if not self.places.acquire(blocking=False):
             sentence = f"{MOST_WAITING} requests are waiting already: try again soon"
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence)
         try:
-            found = self.worker.submit(answer, question).result()
+            found = self.worker.submit(answer_whom).result()
             self.done += 1
             return found
         finally:

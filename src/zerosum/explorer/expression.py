@@ -1,11 +1,11 @@
 """Arithmetic in words, such as 'thick 3 - thin 3 + thin 8': terms with signs, and what they should give."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.explorer.attributes import WORDS
+from zerosum.explorer.options import SIGNS
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Goal:
 
 def parse(text: str, classes: tuple[str, ...]) -> list[Term]:
     """The terms, in order; signs stand between spaces."""
-    pieces = re.split(r"\s+([+-])\s+", text.strip())
+    pieces = SIGNS.split(text.strip())
     signs = [1] + [1 if sign == "+" else -1 for sign in pieces[1::2]]
     return [parse_term(sign, piece, classes) for sign, piece in zip(signs, pieces[::2], strict=True)]
 
@@ -76,9 +76,7 @@ def find_goal(terms: list[Term]) -> Goal:
 
 
 def check_goal(text: str, terms: list[Term]) -> Goal:
-    """The goal; UserError at a single term, and where the terms cancel one another."""
-    if len(terms) < 2:
-        raise UserError(f"'{text}' has one term: add or subtract another, as in 'thick 3 - thin 3 + thin 8'")
+    """The goal; UserError where the terms cancel one another."""
     totals: Counter[tuple[int | None, tuple[tuple[str, int], ...]]] = Counter()
     for term in terms:
         totals[term.label, tuple(sorted(term.attributes.items()))] += term.sign

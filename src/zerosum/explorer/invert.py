@@ -7,10 +7,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from zerosum.console import track
+from zerosum.data.image_decoding import ResizeOptions, remove_transparency
 from zerosum.drawing.grid import add_caption, grid, save_png, stack
 from zerosum.errors import UserError, one_line
 from zerosum.explorer.options import check_invert
@@ -20,6 +21,8 @@ from zerosum.runs.trained import TrainedModel
 MOST_PIXELS = 2**26
 """Of an image to invert, before it is made smaller"""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+KINDS = "a PNG, JPEG, WebP, BMP or GIF file"
+WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -176,16 +179,20 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
 
 
 def decode_image(file: BinaryIO, name: str, shape: tuple[int, ...], most_pixels: int = MOST_PIXELS) -> Tensor:
-    """The same of an open file; its content says what it is, not its name, and its size is known before it is read."""
+    """The same of an open file; its content says what it is, not its name, and its size is known before it is read.
+
+    Turned as its EXIF data say, on white where it is transparent, and of 16 bits or 8, as data are read for training.
+    """
     try:
         with Image.open(file, formats=FORMATS) as opened:
             if opened.width * opened.height > most_pixels:
                 raise ValueError(f"it has more than {most_pixels:,} pixels")
-            if opened.mode.startswith(("I", "F")):
-                raise ValueError("its pixels have more than 8 bits: save it with 8")
-            picture = opened.convert("L" if shape[0] == 1 else "RGB")
+            ImageOps.exif_transpose(opened, in_place=True)
+            picture = remove_transparency(opened, ResizeOptions(shape[2], shape[0], "crop", WHITE))
+    except UnidentifiedImageError:
+        raise UserError(f"{name} is no image of a known kind: give {KINDS}") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UserError(f"{name} is no image that can be read ({one_line(error)}): give a PNG or JPEG file") from error
+        raise UserError(f"{name} is no image that can be read ({one_line(error)}): give {KINDS}") from error
     return from_picture(picture, shape)
 
 

@@ -28,17 +28,27 @@
   }
 
   // One request at a time of each kind; of those that come meanwhile the last one alone is sent.
+  // The promise is kept when all of them are answered.
   function latest(work) {
-    let running = false, again = false;
-    return async () => {
-      if (running) { again = true; return; }
-      running = true;
+    let running = null, again = false, told = "";
+    async function run() {
       do {
         again = false;
-        try { await work(); say(""); } catch (error) { say(error.message); }
+        try {
+          await work();
+          if (find("trouble").textContent === told) say(""); // not what another kind has to say
+        } catch (error) {
+          told = error.message;
+          say(told);
+        }
       } while (again);
-      running = false;
+      running = null;
       document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers || 0) + 1;
+    }
+    return () => {
+      if (running) again = true;
+      else running = run();
+      return running;
     };
   }
 
@@ -88,6 +98,7 @@
       find("image").alt = `Image of ${describe(found.code)}`;
       if (state.note) find("status").append(` · ${state.note}`);
       mark();
+      say("");
     } finally {
       clearTimeout(timer);
       now.removeAttribute("aria-busy");
@@ -118,14 +129,30 @@
     state.start = place;
     state.name = name;
     state.note = note;
-    refresh();
+    return refresh();
+  }
+
+  // The image first, then the seeds under its settings, then what takes seconds.
+  async function show_rest(shown, directions = state.label) {
+    const is_other = directions !== state.label;
+    state.label = directions;
+    if (is_other) find("layer").textContent = "Principal directions are being found.";
+    await shown();
+    await refresh_seeds();
+    if (is_other) await find_directions();
   }
 
   function go_to(seed) {
     const next = Math.min(facts.seed, Math.max(0, Math.trunc(Number(seed)) || 0));
     find("seed").value = next;
-    if (Array.isArray(state.condition)) set_condition(null);
-    start({ seed: next });
+    leave_mixture(() => start({ seed: next }));
+  }
+
+  // A seed is shown under a label, or under its own: numbers were those of a code.
+  function leave_mixture(shown) {
+    if (!Array.isArray(state.condition)) return shown();
+    set_condition(null);
+    return show_rest(shown);
   }
 
   // A label, null for that of the seed, or numbers, which the list of labels cannot show.
@@ -187,12 +214,7 @@
       return say("This code is of no seed: choose a label for it.");
     }
     set_condition(value === "" ? null : Number(value));
-    if (value !== "" && state.label !== Number(value)) {
-      state.label = Number(value);
-      find_directions();
-    }
-    refresh();
-    refresh_seeds();
+    show_rest(refresh, value === "" ? state.label : Number(value));
   }
 
   // What an answer or a file says, with all its settings.
@@ -201,11 +223,11 @@
     if (code.seed !== null && code.seed !== undefined) place.seed = code.seed;
     set_condition(code.condition ?? null);
     set_truncation(code.truncation ?? 1);
-    const directions = code.directions || { label: state.label, amounts: [] };
-    if (directions.label !== null && directions.label !== state.label) { state.label = directions.label; find_directions(); }
-    set_amounts(directions.amounts || []);
+    const { label = null, amounts = [] } = code.directions || {};
+    set_amounts(amounts);
     if (place.seed !== undefined) find("seed").value = place.seed;
-    start(place, name, note);
+    // Without a label and amounts the code says nothing of directions: those that have sliders stay.
+    show_rest(() => start(place, name, note), label === null && !amounts.some(Boolean) ? state.label : label);
   }
 
   async function compute() {
@@ -294,14 +316,15 @@
   function go_between() {
     const seeds = [Number(find("from").value), Number(find("to").value)].map((seed) => Math.trunc(seed) || 0);
     find("place-value").textContent = find("place").value;
-    if (Array.isArray(state.condition)) set_condition(null);
-    start({ seeds, t: Number(find("place").value) });
+    leave_mixture(() => start({ seeds, t: Number(find("place").value) }));
   }
   find("place").addEventListener("input", go_between);
   for (const name of ["from", "to"]) find(name).addEventListener("change", go_between);
   find("save-image").addEventListener("click", save_image);
   find("save-code").addEventListener("click", () => current && save(`${file_name()}.json`, new Blob([JSON.stringify(current.code, null, 1)], { type: "application/json" })));
-  find("load").addEventListener("change", () => while_busy(find("load"), async () => { await load(); find("load").value = ""; }));
+  find("load").addEventListener("change", () => while_busy(find("load"), async () => {
+    try { await load(); } finally { find("load").value = ""; } // the same file may be chosen again
+  }));
   find("invert").addEventListener("click", () => while_busy(find("invert"), invert));
   if (find("compute")) {
     find("compute").addEventListener("click", () => while_busy(find("compute"), compute));

@@ -12,7 +12,7 @@ from torch import Tensor
 from zerosum.drawing.grid import as_picture
 from zerosum.errors import UserError, printable
 from zerosum.explorer.arithmetic import Arithmetic
-from zerosum.explorer.code import FORMAT, Code, read_code
+from zerosum.explorer.code import FORMAT, Code, as_label, read_code
 from zerosum.explorer.directions import Directions, find_directions
 from zerosum.explorer.invert import Invert, decode_image, psnr
 from zerosum.explorer.page_arithmetic import explain, show_terms
@@ -137,6 +137,7 @@ class Live:
 
     def at(self, values: Tensor, condition: Tensor | None) -> Code:
         """A code (D,) in the model's own space."""
+        condition = None if condition is None else as_label(condition.cpu(), self.model)
         return Code(self.model.check_space().name, values, condition)
 
     def decode(self, codes: Sequence[Code]) -> Tensor:

@@ -12,8 +12,8 @@ FURTHEST = 4
 """Deviations that a slider reaches"""
 
 
-def make_live_page(live: Live) -> str:
-    """The whole document; its script and style are files of the server."""
+def make_live_page(live: Live, is_local: bool = True) -> str:
+    """The whole document; its script and style are files of the server, which this machine alone reaches, or others."""
     model = live.model
     name = printable(model.name)[:200]
     labels = [] if model.num_classes is None else label_names(live.subject, model.num_classes)
@@ -21,6 +21,7 @@ def make_live_page(live: Live) -> str:
     facts |= {"first": None if model.num_classes is None else 0, "seed": MOST_SEED, "side": live.shape[-1]}
     space = "styles w" if model.check_space().name == "w" else "latents z"
     text = f"{model.images_seen:,} images seen in training · explored in its {space} · images are made as you ask"
+    served = "Served by zerosum on this machine" if is_local else "Served by zerosum"
     panels = [
         ("Seed", show_seed(labels)),
         ("Seeds", show_seeds()),
@@ -47,7 +48,10 @@ def make_live_page(live: Live) -> str:
         element("a", "Skip to the controls", href="#controls", class_="skip"),
         element("header", element("h1", f"Live explorer: {name}"), element("p", text, class_="quiet")),
         element("main", show_current(), element("div", *sections, id="controls", class_="panels"), class_="live"),
-        element("footer", "Served by zerosum on this machine. Closing the page loses nothing but the current image."),
+        element(
+            "footer",
+            f"{served}. Closing the page loses nothing but the current image.",
+        ),
     ]
     return f"<!doctype html>\n{element('html', element('head', *meta), element('body', *body), lang='en')}\n"
 
@@ -157,9 +161,10 @@ def show_arithmetic(live: Live) -> Markup:
 def show_inversion() -> Markup:
     """A file, and what was found for it."""
     pick = element("input", type="file", id="upload", accept="image/png,image/jpeg,image/webp,image/bmp,image/gif")
-    text = f"The code whose image is nearest to yours is searched for: PNG or JPEG, up to {LARGEST_UPLOAD / 1e6:g} MB. "
+    kinds = f"PNG, JPEG, WebP, BMP or GIF, up to {LARGEST_UPLOAD / 1e6:g} MB"
+    text = f"The code whose image is nearest to yours is searched for: {kinds}. Its middle square is used."
     return join(
         element("div", field("Image file", pick), button("Invert", "invert"), class_="controls"),
-        element("p", f"{text}Its middle square is used.", class_="quiet"),
+        element("p", text, class_="quiet"),
         element("div", class_="sums", id="inverted", aria_live="polite"),
     )

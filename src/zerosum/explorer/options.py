@@ -1,5 +1,6 @@
 """Values of the verbs' options, checked without torch: by commands before its import, and by the verbs."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,10 @@ from zerosum.runs.asked import check_seed, check_truncation
 
 MASKS = ("center", "left", "random")
 """Those of applications.inpainting"""
+SIGNS = re.compile(r"\s+([+\-\u2212\u2013])\s+")
+"""Between terms of arithmetic; minus is also what typesetters write for it"""
+MOST_DIRECTIONS, MOST_STEPS = 64, 100_000
+"""Of the live explorer"""
 MOST_IMAGES = 100_000
 """Of a walk"""
 
@@ -33,10 +38,12 @@ def check_walk(
     check_truncation(truncation)
 
 
-def check_arithmetic(count: int = 1, trials: int = 1, seed: int = 0, **others: Any) -> None:
-    """UserError at none of something."""
+def check_arithmetic(expression: str = "a + b", count: int = 1, trials: int = 1, seed: int = 0, **others: Any) -> None:
+    """UserError at none of something, and at a single term."""
     check_positive("arithmetic", count=count, trials=trials)
     check_seed(seed)
+    if not SIGNS.search(expression.strip()):
+        raise UserError(f"'{expression}' has one term: add or subtract another, as in 'thick 3 - thin 3 + thin 8'")
 
 
 def check_invert(
@@ -98,10 +105,13 @@ def check_page(seed: int = 0, **others: Any) -> None:
 
 
 def check_serve(host: str = "127.0.0.1", port: int = 8000, count: int = 1, steps: int = 1, **others: Any) -> None:
-    """UserError at a port that there is not."""
+    """UserError at a port that there is not, and at more than a page can show or a person wait for."""
     if not host:
         raise UserError("host is empty: name an address, such as 127.0.0.1")
     check_positive("serve", count=count, steps=steps)
+    for name, value, most in (("count", count, MOST_DIRECTIONS), ("steps", steps, MOST_STEPS)):
+        if value > most:
+            raise UserError(f"serve.{name}={value}: choose {most:,} or fewer")
     if not 1 <= port <= 65535:
         raise UserError(f"port={port}: choose one from 1 to 65535, such as 8000")
 

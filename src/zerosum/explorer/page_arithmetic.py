@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from zerosum.errors import UserError
-from zerosum.explorer.arithmetic import Arithmetic, Sums, is_analogy, say
+from zerosum.explorer.arithmetic import Arithmetic, Sums, check_labelled, is_analogy, say
 from zerosum.explorer.expression import Goal
 from zerosum.explorer.sprites import make_sheet
 from zerosum.explorer.subject import Subject
@@ -79,7 +79,8 @@ def figure(images: Tensor, caption: str) -> Markup:
 
 
 def usual_expressions(subject: Subject) -> list[str]:
-    """Two that show what arithmetic can do, of classes that the data have."""
+    """Two that show what arithmetic can do, of classes that the data have; UserError where there is no arithmetic."""
+    check_labelled(subject.model)
     classes = subject.dataset.classes or ()
     if len(classes) < 2:
         raise UserError("arithmetic needs data with labels")

@@ -1,10 +1,9 @@
 """The live explorer: a page and a small server for it, on this machine alone unless told otherwise."""
 
-import errno
 import signal
 from contextlib import suppress
 
-from zerosum.errors import UserError, one_line
+from zerosum.explorer.address import cannot_open
 from zerosum.explorer.live import Live
 from zerosum.explorer.options import check_serve
 from zerosum.explorer.server import Server
@@ -35,7 +34,8 @@ class Serve:
             with suppress(KeyboardInterrupt):
                 server.serve_forever()
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes one layer of the network, and is under way
-        return Found({}, [f"Ended after {server.desk.done:,} answers."], [])
+        done = server.desk.done
+        return Found({}, [f"Ended after {done:,} answer{'' if done == 1 else 's'}."], [])
 
 
 def open_server(host: str, port: int, live: Live) -> Server:
@@ -43,6 +43,4 @@ def open_server(host: str, port: int, live: Live) -> Server:
     try:
         return Server(host, port, live)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UserError(f"port={port} is taken by another program: choose another, as in port={port + 1}") from None
-        raise UserError(f"host={host} port={port} cannot be opened ({one_line(error)}): choose others") from None
+        raise cannot_open(error, host, port) from None

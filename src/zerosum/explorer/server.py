@@ -1,10 +1,12 @@
 """The live explorer's server: answers its own page alone, and opens no file that a request names."""
 
+import io
 import json
 import logging
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -16,6 +18,7 @@ from typing import Any, Never
 from urllib.parse import urlsplit
 
 from zerosum.errors import UserError, one_line, printable
+from zerosum.explorer.address import family_of
 from zerosum.explorer.desk import Desk, RefusedError, StoppedError
 from zerosum.explorer.live import LARGEST_UPLOAD, Live
 from zerosum.explorer.live_page import make_live_page
@@ -27,8 +30,10 @@ MOST_CONNECTIONS = 32
 LARGEST_BODY = {"/invert": LARGEST_UPLOAD * 4 // 3 + 1000}
 """Bytes of a request, where it may have more than any other"""
 LARGEST_OTHER = 1_000_000
-SECONDS = 20
-"""That a connection may be silent"""
+SECONDS = 30
+"""That a whole request may take to arrive, and its answer to leave"""
+DRAINED = 1
+"""Seconds that what follows a refused request is read"""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
@@ -55,13 +60,15 @@ class Server(ThreadingHTTPServer):
         here = Path(__file__).parent
         styles = (read_own("page.css"), read_beside(here / "explorer.css"), read_beside(here / "live.css"))
         self.pages = {
-            "/": ("text/html", make_live_page(live)),
+            "/": ("text/html", ""),
             "/live.js": ("text/javascript", read_beside(here / "live.js")),
             "/live.css": ("text/css", "".join(styles)),
         }
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.address_family = family_of(host)
         self.host = host
         super().__init__((host, port), Handler)
+        self.names = {"localhost", host.lower()} | (set() if self.is_local else names_of_machine())
+        self.pages["/"] = ("text/html", make_live_page(live, self.is_local))
 
     def server_bind(self) -> None:
         """Without the name of the address, which http.server asks the network for."""
@@ -79,8 +86,14 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What a browser opens."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """What a browser opens, on another machine where others reach it."""
+        host = find_address(self.address_family) if self.is_everywhere else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it listens at every address of the machine, as 0.0.0.0, which is none that one could open."""
+        return ip_address(self.server_address[0]).is_unspecified  # type: ignore[arg-type]
 
     @property
     def is_local(self) -> bool:
@@ -94,7 +107,7 @@ class Server(ThreadingHTTPServer):
         """
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
-            if name in ("localhost", self.host.lower()):
+            if name in self.names:
                 return True
             return ip_address(name).is_loopback if self.is_local else bool(ip_address(name))
         return False
@@ -117,16 +130,46 @@ class Server(ThreadingHTTPServer):
         """Nothing: a browser that goes away is none."""
 
 
+class Arriving(io.RawIOBase):
+    """What a connection receives until a deadline, however slowly it comes: a timeout of the socket is of one read."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self.connection = connection
+        self.deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Receive some bytes, 0 at the end; TimeoutError after the deadline."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        return self.connection.recv_into(buffer)
+
+
 class Handler(BaseHTTPRequestHandler):
     """One request; no path of it is ever opened."""
 
     server: Server
-    timeout = SECONDS
+    seconds = SECONDS
     server_version = "zerosum"
     sys_version = ""
 
+    def setup(self) -> None:
+        """Read with a deadline."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(Arriving(self.connection, self.seconds))  # type: ignore[assignment]
+
     def do_GET(self) -> None:
         """A page."""
+        self.answer(self.find_page)
+
+    def do_HEAD(self) -> None:
+        """The headers of a page."""
         self.answer(self.find_page)
 
     def do_POST(self) -> None:
@@ -163,11 +206,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def find_page(self) -> tuple[str, bytes]:
         """Type and content."""
-        if self.path in self.server.live.answers:
+        path = self.path.partition("?")[0]
+        if path in self.server.live.answers:
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "ask this by POST")
-        if self.path not in self.server.pages:
+        if path not in self.server.pages:
             raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such page: open /")
-        kind, text = self.server.pages[self.path]
+        kind, text = self.server.pages[path]
         return f"{kind}; charset=utf-8", text.encode()
 
     def find_answer(self) -> tuple[str, bytes]:
@@ -177,7 +221,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path not in self.server.live.answers:
             raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such question")
         asked = parse(self.read_body())
-        found = self.server.desk.ask(self.server.live.answers[self.path], asked)
+        found = self.server.desk.ask(self.server.live.answers[self.path], asked, self.is_gone)
         return "application/json", json.dumps(found, allow_nan=False).encode()
 
     def read_body(self) -> bytes:
@@ -196,6 +240,16 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request ends too early")
         return body
 
+    def is_gone(self) -> bool:
+        """Whether the browser has closed the connection meanwhile."""
+        self.connection.settimeout(0)
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Send a sentence, and close: what else was sent is not read as a request."""
         self.close_connection = True
@@ -206,18 +260,20 @@ class Handler(BaseHTTPRequestHandler):
     def drain(self) -> None:
         """Read a little of what is still being sent: a connection that is closed before takes the sentence with it."""
         self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(0.2)
-        left = 2 * LARGEST_UPLOAD
-        while left > 0 and (part := self.connection.recv(65536)):
-            left -= len(part)
+        rest = Arriving(self.connection, DRAINED)
+        left, buffer = 2 * LARGEST_UPLOAD, bytearray(65536)
+        while left > 0 and (count := rest.readinto(buffer)):
+            left -= count
 
     def send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
         """Headers and content."""
+        self.connection.settimeout(self.seconds)  # of all that is sent
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server refuses by itself, as a sentence; the request may be no HTTP at all."""
@@ -225,6 +281,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: requests are the browser's, and their text anybody's."""
+
+
+def names_of_machine() -> set[str]:
+    """By which others on its network may know this machine."""
+    name = socket.gethostname().lower()
+    return {name, f"{name}.local", socket.getfqdn().lower()}
+
+
+def find_address(family: int) -> str:
+    """The machine's own address on the way to other machines, to which nothing is sent; its name without a network."""
+    elsewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # of documentation
+    with socket.socket(family, socket.SOCK_DGRAM) as plain:
+        try:
+            plain.connect((elsewhere, 9))
+            return plain.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
 
 
 def parse(body: bytes) -> dict[str, Any]:

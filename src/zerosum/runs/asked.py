@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, short
 from zerosum.training.power_functions import check_choice
 
 CHECKPOINTS = ("best", "last", "previous")
@@ -36,7 +36,7 @@ def check_places(trusted: Any = (), **folders: Any) -> None:
 def check_seed(seed: Any) -> int:
     """The seed; UserError unless it is a whole number of 0 or more."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed.__index__() < 2**63:
-        raise UserError(f"seeds: {seed!r} is no seed: give whole numbers, 0 or more, such as range(16)")
+        raise UserError(f"seeds: {short(repr(seed))} is no seed: give whole numbers, 0 or more")
     return seed.__index__()
 
 

@@ -1,6 +1,6 @@
 """The public face of a trained model: zerosum.load(path).sample(seeds=range(16), labels=3, truncation=0.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zerosum import sampling
 from zerosum.drawing.shown import Samples
-from zerosum.errors import UserError, printable
+from zerosum.errors import UserError, printable, short
 from zerosum.gan.gan import GAN
 from zerosum.gan.labels.conditions import Conditions, LabelConditions
 from zerosum.models.code_space import CodeSpace
@@ -63,6 +63,8 @@ class TrainedModel:
         `labels` is one for all, or one for each seed. With `truncation` below 1 codes are pulled towards their mean:
         images become more typical and less varied.
         """
+        if not isinstance(seeds, Iterable):
+            raise UserError(f"seeds: {short(seeds)} is one: give a list, such as [3] or range(16)")
         seeds = [check_seed(seed) for seed in seeds]
         if not seeds:
             raise UserError("seeds: there are none: give whole numbers, such as range(16)")
@@ -90,11 +92,11 @@ class TrainedModel:
         except TypeError:
             raise UserError(f"labels={labels!r}: give whole numbers, one for all or one for each seed") from None
         if self.num_classes is None:
-            raise UserError(f"labels={labels}: {self.name} is not conditioned on labels: leave the option out")
+            raise UserError(f"labels={short(labels)}: {self.name} is not conditioned on labels: ask it for none")
         if len(each) != count:
             raise UserError(f"labels: {len(each)} for {count} seeds: give one, or as many as seeds")
         if not all(0 <= label < self.num_classes for label in each):
-            raise UserError(f"labels={labels}: {self.name} has the labels 0 to {self.num_classes - 1}")
+            raise UserError(f"labels={short(labels)}: {self.name} has the labels 0 to {self.num_classes - 1}")
         return torch.tensor(each)
 
     def check_condition(self, condition: Any, count: int) -> Tensor:
@@ -107,7 +109,7 @@ class TrainedModel:
         if drawn is None and not isinstance(self.model, GAN | exported.ExportedModel):
             return given  # of a family that has conditions of its own
         if drawn is None:
-            raise UserError(f"condition: {self.name} is not conditioned on anything: leave the option out")
+            raise UserError(f"condition: {self.name} is not conditioned on anything: give none")
         takes = [((count, *drawn.shape[1:]), drawn.is_floating_point())]
         if self.num_classes is not None:
             takes.append(((count, self.num_classes), True))  # mixtures of labels
@@ -152,7 +154,7 @@ class TrainedModel:
         """The codes of its images; UserError if it has none."""
         if self.space is None:
             raise UserError(
-                f"{self.name} is a {type(self.model).__name__}, which has no generator from codes to images"
+                f"{self.name} is a {type(self.model).__name__}: codes, truncation and the explorer are of GANs alone"
             )
         return self.space
 
