@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from make_tables import save_measurements
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -97,6 +98,7 @@ def main(name: str, run: Path, without: Path) -> None:
         values["the law itself"] = protocol.floor() or {}
     measured = f"Measured by: {format_protocol(protocol.card())}; {model.images_seen:,} images seen, seed {model.seed}."
     fill(FOLDER / f"{name}.md", f"{table(page, values)}\n\n{measured}")
+    save_measurements(f"application_{name}", {page.without: without, "with adversary": run})
     rows = draw_answers(page, protocol, models) if page.answers else draw_pairs(protocol, models)
     save_png(label_rows(grid(torch.cat(list(rows.values())), SHOWN), list(rows)), FOLDER / f"{name}.png")
 

@@ -9,8 +9,8 @@ with `<!-- <name>: ... -->` in README.md, docs/labels.md and docs/applications/,
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from zerosum.evaluation.measurement import read_record
 from zerosum.report.compare import write_comparison
@@ -31,13 +31,15 @@ TITLES = {
 }
 
 
-def collect_measurements(sweep: Path) -> dict[str, Any]:
-    """Best, last and floor of each measured run of a sweep, with their cards."""
-    records = {path.parent.name: read_record(path) for path in sorted(sweep.glob("*/metrics.json"))}
-    return {
-        name: {"best": record.best.to_dict(), "last": record.last.to_dict(), "floor": record.floor}
-        for name, record in records.items()
+def save_measurements(name: str, runs: Mapping[str, Path]) -> None:
+    """Write best, last and floor of each run, with their cards, to benchmarks/results/<name>.json."""
+    records = {row: read_record(run / "metrics.json") for row, run in runs.items()}
+    content = {
+        row: {"best": record.best.to_dict(), "last": record.last.to_dict(), "floor": record.floor}
+        for row, record in records.items()
     }
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    path.write_text(f"{json.dumps(content, indent=1)}\n", encoding="utf-8")
 
 
 def main(names: list[str]) -> None:
@@ -47,8 +49,7 @@ def main(names: list[str]) -> None:
         sweep, page = ROOT / "outputs" / name, ROOT / "docs" / f"{name}.md"
         write_comparison([sweep], page, title, row.split(","), value)
         page.write_text(page.read_text(encoding="utf-8").replace(f"{ROOT}/", ""), encoding="utf-8")
-        text = json.dumps(collect_measurements(sweep), indent=1)
-        (ROOT / "benchmarks" / "results" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        save_measurements(name, {path.parent.name: path.parent for path in sorted(sweep.glob("*/metrics.json"))})
         lines = page.read_text(encoding="utf-8").splitlines()
         table = "\n".join(line for line in lines if line.startswith("|"))
         docs = ROOT / "docs"

@@ -1,7 +1,9 @@
 """The script that fills the pages of docs/applications."""
 
 import importlib.util
+import json
 import shutil
+import sys
 
 import pytest
 import torch
@@ -15,7 +17,8 @@ PAGES = ROOT / "docs" / "applications"
 
 
 @pytest.fixture
-def script():
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")  # for the script's neighbour
     spec = importlib.util.spec_from_file_location("make_applications", ROOT / "docs" / "make_applications.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -70,11 +73,17 @@ def test_a_table_has_a_row_for_each_model_and_blanks_where_nothing_is_measured(s
 def test_two_runs_fill_a_page_and_draw_its_picture(script, composed, tmp_path, monkeypatch):
     shutil.copy(PAGES / "super_resolution.md", tmp_path)
     monkeypatch.setattr(script, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys.modules["make_tables"], "ROOT", tmp_path)
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     for weight in (1, 0):
         train(composed(*SMALL, f"loss.weight={weight}", f"run.folder={tmp_path}/{weight}"))
     script.main("super_resolution", tmp_path / "1", tmp_path / "0")
     text = (tmp_path / "super_resolution.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith(("| bilinear", "| L1 alone", "| with adversary"))]
     assert len(rows) == 3 and "Measured by: " in text and "64 images seen, seed 0" in text
+    results = json.loads((tmp_path / "benchmarks" / "results" / "application_super_resolution.json").read_text())
+    assert (
+        list(results) == ["L1 alone", "with adversary"] and results["L1 alone"]["last"]["card"]["run"]["images"] == 64
+    )
     with Image.open(tmp_path / "super_resolution.png") as picture:
         assert picture.width > picture.height  # ten columns, five rows

@@ -73,7 +73,8 @@ class ForecastScores:
     `crps` is the mean over pasts and steps; `crps_excess` is that less the exact forecaster's. `quantile_error` is the
     mean |share of sampled futures below the true q-quantile - q| over q = 5, 25, 50, 75 and 95%, 0 for the exact
     forecaster but for the noise of its samples. `covered_90` and `covered_50` are the shares of what followed that lie
-    in the middle 90% and 50% of the sampled futures: calibration, which needs no exact forecaster.
+    in the middle 90% and 50% of the sampled futures: calibration, which needs no exact forecaster. Of K futures the
+    exact forecaster's own hold a little less, 88.1% and 48.5% with K = 100: of K + 1 places, those strictly within.
     """
 
     better: ClassVar[dict[str, Direction]] = {"crps": "lower"}

@@ -87,7 +87,8 @@ class AnswerLaw:
     answers are from each other. `answers_right` is the share that is an answer; `law_distance` the total variation
     distance of the shares from the law, with 'none' as one more outcome; `law_covered` the law's mass of the answers
     that a condition's samples found, averaged; `answer_diversity` their variance over that of the law;
-    `answer_share_<k>` the share of answer k.
+    `answer_share_<k>` the share of answer k. Shares are averaged over conditions, so that a generator with one answer
+    for each may follow the law on the whole: `law_covered` and `answer_diversity` tell it.
     """
 
     better: ClassVar[dict[str, Direction]] = {
