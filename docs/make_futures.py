@@ -250,7 +250,8 @@ GAN on sines in one process of one thread beside other work; {paths} sampled fut
 over steps, in deviations of the series, and its excess over the exact forecaster's. Quantile error: the mean
 difference between q and the share of sampled futures below the true q-quantile, q = 5, 25, 50, 75, 95%; the exact
 forecaster's own shows the noise of {paths} futures. In the band: the share of what followed in the middle 50% and 90%
-of the futures; of 100 futures the exact forecaster's hold 48.5% and 88.1% on average, by counting. Discriminative and predictive score: TimeGAN's (Yoon et al. 2019), on windows of 40 steps whose last
+of the futures; of 100 futures the exact forecaster's hold 48.5% and 88.1% on average, by counting.
+Discriminative and predictive score: TimeGAN's (Yoon et al. 2019), on windows of 40 steps whose last
 16 are sampled, by GRUs of 2 units, as in the paper, and of 64, trained for {judged:,} steps on 750 windows (the paper
 has 2,000 for the one score and 5,000 for the other); the judge is new each time, and 250 windows leave ± 0.03 of noise.
 Sunspots have too few windows to train a judge.*
@@ -317,7 +318,8 @@ def main(runs: Path, seeds: int = 3) -> None:
     record = read_record(folder_of(runs, "regime_sines", "gan", 0) / "metrics.json")
     sines = found["regime_sines"]
     planning_reading = (
-        f"By its own futures the exact forecaster catches {cell(sines['exact'], 'caught_by_futures', '.1%')}. By its futures the GAN catches"
+        "By its own futures the exact forecaster catches"
+        f" {cell(sines['exact'], 'caught_by_futures', '.1%')}. By its futures the GAN catches"
         f" {cell(sines['gan'], 'caught_by_futures', '.1%')}; the forecaster trained on the squared"
         f" error catches {cell(sines['mean'], 'caught_by_mean', '.1%')} at its mean."
     )
