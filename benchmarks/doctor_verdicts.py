@@ -62,13 +62,13 @@ def judge_finding(finding: str, runs: list[Run], well: list[Run]) -> dict[str, A
     """How often the planted fault is found, and how long before the metric shows it."""
     found = [(run, run.first(finding)) for run in runs]
     leads = [damage - at for run, at in found if at is not None and (damage := damage_at(run, well)) is not None]
-    return {
-        "planted": len(runs),
-        "detected": sum(at is not None for _, at in found),
-        "alarms": sum(run.first(finding) is not None for run in well),
-        "healthy": len(well),
-        "median_lead": statistics.median(leads) if leads else None,
-    }
+    return {**count(finding, runs, well), "median_lead": statistics.median(leads) if leads else None}
+
+
+def count(finding: str, runs: list[Run], well: list[Run]) -> dict[str, Any]:
+    """How many of the runs with the planted fault are found, and how many healthy ones are blamed for it."""
+    detected, alarms = (sum(run.first(finding) is not None for run in side) for side in (runs, well))
+    return {"planted": len(runs), "detected": detected, "alarms": alarms, "healthy": len(well)}
 
 
 def judge(runs: list[Run]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def judge(runs: list[Run]) -> dict[str, Any]:
             if planted and well:
                 verdicts[finding]["by_dataset"][dataset] = judge_finding(finding, planted, well)
                 unseen = [[run for run in side if is_unseen(run)] for side in (planted, well)]
-                verdicts[finding]["by_dataset"][dataset]["unseen"] = judge_finding(finding, *unseen)
+                verdicts[finding]["by_dataset"][dataset]["unseen"] = count(finding, *unseen)
         everywhere = [run for run in seeds if run.setting == finding]
         healthy = [run for run in seeds if not run.is_planted]
         for value in tried:
