@@ -87,7 +87,7 @@ def positive(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
         match statement:
             case ast.Expr(ast.Call(func=ast.Name("check_positive"), args=[ast.Constant(group)], keywords=keywords)):
                 own = [word.arg for word in keywords if isinstance(word.value, ast.Name) and word.value.id == word.arg]
-                yield from ((name, group) for name in own if name)
+                yield from ((name, str(group)) for name in own if name)
 
 
 def evaluate(node: ast.AST | None, module: str) -> Any:
