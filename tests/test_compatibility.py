@@ -34,6 +34,22 @@ def test_what_cannot_work_together_is_refused_with_the_reason(composed, options,
 
 
 @pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["dataset=ar2", "model=recurrent", "metrics=[fid]"], "fid measures images, .* futures: .*=forecasts"),
+        (["dataset=ar2", "model=recurrent", "metrics=[likelihood]"], "likelihood measures images or points"),
+        (["dataset=cart_pole", "model=gail", "metrics=[fid]"], "fid measures images, .* episodes: .*=episode_return"),
+        (["dataset=ring", "model=mlp", "metrics=[forecasts]"], "measures futures, .* points: .*=points_wasserstein"),
+        (["dataset=ring", "model=mlp", "metrics=[cost]"], "cost measures images"),
+        (["dataset=digits", "metrics=[episode_return]"], "measures episodes, .* images: .*=fid"),
+    ],
+)
+def test_a_metric_of_another_kind_than_the_protocol_is_refused(composed, options, reason):
+    with pytest.raises(UserError, match=reason):
+        build(validate(composed(*options)))
+
+
+@pytest.mark.parametrize(
     "options",
     [
         ["augment=ada", "loss=lsgan", "loss.a=-1", "loss.b=1", "loss.c=0"],

@@ -45,6 +45,7 @@ class EpisodeReturn:
     """Mean and deviation of the sum of the environment's rewards, which no imitator sees."""
 
     better: ClassVar[dict[str, Direction]] = {"episode_return": "higher"}
+    compares: ClassVar[str] = "episodes"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, returns: Tensor) -> dict[str, float]:
@@ -61,7 +62,7 @@ class EpisodeProtocol:
 
     def __init__(self, name: str, metrics: dict[str, EpisodeMetric], episodes: int = 50, seed: int = 0) -> None:
         check_positive("protocol", episodes=episodes - 1)
-        check_metrics(metrics)
+        check_metrics(metrics, "episodes", "episode_return")
         self.name = name
         self.metrics = metrics
         self.better = better_directions(metrics)

@@ -77,6 +77,7 @@ class ForecastScores:
     """
 
     better: ClassVar[dict[str, Direction]] = {"crps": "lower"}
+    compares: ClassVar[str] = "futures"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, forecasts: Forecasts) -> dict[str, float]:
@@ -116,7 +117,7 @@ class FuturesProtocol:
         self, name: str, metrics: dict[str, ForecastMetric], pasts: int = 200, futures: int = 100, seed: int = 0
     ) -> None:
         check_positive("protocol", pasts=pasts, futures=futures - 1)
-        check_metrics(metrics)
+        check_metrics(metrics, "futures", "forecasts")
         self.name = name
         self.metrics = metrics
         self.better = better_directions(metrics)

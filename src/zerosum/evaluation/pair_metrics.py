@@ -36,6 +36,7 @@ class PairFidelity:
     """
 
     better: ClassVar[dict[str, Direction]] = {"psnr": "higher", "ssim": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = False
 
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
@@ -95,6 +96,7 @@ class AnswerLaw:
         "answers_right": "higher",
         "law_covered": "higher",
     }
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, conditions: int = 200, samples: int = 32) -> None:
