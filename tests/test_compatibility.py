@@ -6,6 +6,9 @@ from zerosum.errors import UserError
 from zerosum.experiment.build import build
 from zerosum.experiment.settings import validate
 
+PAIRS = ["dataset=edges", "dataset.of._target_=zerosum.data.synthetic.Synthetic", "~dataset.of.download"]
+PAIRS += ["dataset.of.resolution=16", "model=image_to_image"]
+
 
 @pytest.mark.parametrize(
     ("options", "reason"),
@@ -26,6 +29,12 @@ from zerosum.experiment.settings import validate
         (["game.unroll=2", "training.clip=1"], "game.unroll=2 looks ahead.*training.clip=1"),
         (["game.unroll=2", "regularizer=clip"], "game.unroll=2 looks ahead.*regularizer clip"),
         (["game.unroll=2", "+optimizer.discriminator.weight_decay=0.1"], "D's optimizer is Adam with weight_decay"),
+        (["generator_regularizer=l1"], "l1 compares each fake with the real image beside it"),
+        (["generator_regularizer=l2", "labels=concat"], "l2 compares each fake with the real image beside it"),
+        ([*PAIRS, "augment=diffaugment"], "would move the images that D sees, but not the condition"),
+        ([*PAIRS, "augment=ada"], "would move the images that D sees, but not the condition"),
+        ([*PAIRS, "dataset._target_=zerosum.data.pairs.Unpaired"], "beside its own condition.*model=cycle_gan"),
+        ([*PAIRS, "labels=none"], "leave the option labels out.*sets labels=image"),
     ],
 )
 def test_what_cannot_work_together_is_refused_with_the_reason(composed, options, reason):
@@ -58,6 +67,7 @@ def test_a_metric_of_another_kind_than_the_protocol_is_refused(composed, options
         ["augment=ada", "loss=relativistic"],
         ["model.minibatch_stddev=true", "training.accumulate=2"],
         ["game.unroll=2", "regularizer=[r1,lecam]"],
+        [*PAIRS, "augment=instance_noise", "generator_regularizer=l2"],
     ],
 )
 def test_what_works_together_is_built(composed, options):
