@@ -59,6 +59,22 @@ def test_a_metric_of_another_kind_than_the_protocol_is_refused(composed, options
 
 
 @pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["dataset=ar2", "model=recurrent", "protocol.futures=1"], r"protocol\.futures=1: choose 2 or more"),
+        (["dataset=cart_pole", "model=gail", "protocol.episodes=1"], r"protocol\.episodes=1: choose 2 or more"),
+        (["dataset=cart_pole", "model=gail", "model.entropy=-1"], r"model\.entropy=-1\.0: choose 0 or more"),
+        ([*PAIRS, "metrics=[answer_law]", "metrics.answer_law.samples=1"], "samples=1: choose 2 or more"),
+        ([*PAIRS, "model.latent_dim=-1"], r"model\.latent_dim=-1: choose 0 or more"),
+        ([*PAIRS, "dataset.condition.threshold=-1"], r"dataset\.condition\.threshold=-1\.0: choose 0 or more"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_as_it_was_typed(composed, options, reason):
+    with pytest.raises(UserError, match=reason):
+        build(validate(composed(*options)))
+
+
+@pytest.mark.parametrize(
     "options",
     [
         ["augment=ada", "loss=lsgan", "loss.a=-1", "loss.b=1", "loss.c=0"],

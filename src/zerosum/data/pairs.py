@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d, pad
 
 from zerosum.data.images import ImageDataset, Split
 from zerosum.data.torchvision_datasets import resample
-from zerosum.errors import UserError
+from zerosum.errors import UserError, check_at_least
 
 Condition = Callable[[np.ndarray], np.ndarray]
 """(N, H, W, C) uint8 to the images (N, h, w, c) uint8 that they are to be made from; its `str` names it on cards"""
@@ -84,6 +84,7 @@ class Edges:
     """White where the gradient of the brightness by Sobel's masks is longer than `threshold` gray levels a pixel."""
 
     def __init__(self, threshold: float = 24.0) -> None:
+        check_at_least("dataset.condition", 0, threshold=threshold)
         self.threshold = threshold
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from zerosum.data.dataset import Dataset
 from zerosum.data.demonstrations import Demonstrations
 from zerosum.data.environments import Act, first_returns, play
 from zerosum.distributed import on_rank_zero
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError, check_at_least
 from zerosum.evaluation.protocol import (
     AnyMetric,
     Direction,
@@ -61,7 +61,7 @@ class EpisodeProtocol:
     dataset: Demonstrations
 
     def __init__(self, name: str, metrics: dict[str, EpisodeMetric], episodes: int = 50, seed: int = 0) -> None:
-        check_positive("protocol", episodes=episodes - 1)
+        check_at_least("protocol", 2, episodes=episodes)
         check_metrics(metrics, "episodes", "episode_return")
         self.name = name
         self.metrics = metrics
