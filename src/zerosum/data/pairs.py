@@ -19,9 +19,17 @@ CHUNK = 4096
 
 
 class Pairs(ImageDataset):
-    """The images of a dataset, each to be made from what `condition` leaves of it."""
+    """The images of a dataset, each to be made from what `condition` leaves of it; with `flip`, its own or that of the
+    dataset, an image is mirrored together with its condition.
+    """
 
     def __init__(self, of: ImageDataset, condition: Condition, root: str = "data", flip: bool = False) -> None:
+        flip = flip or of.flip
+        if flip and isinstance(condition, QuarterTurn):
+            raise UserError(
+                "dataset.flip=true: the quarter turn of a mirrored image is not the mirrored quarter turn: set"
+                " dataset.flip and dataset.of.flip to false"
+            )
         super().__init__(of.resolution, root, flip)
         self.of = of
         self.condition = condition
