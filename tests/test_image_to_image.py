@@ -136,10 +136,21 @@ def test_a_picture_shows_the_condition_and_the_truth_above_the_samples(tmp_path)
     ("options", "message"),
     [
         (["dataset=digits", "model=image_to_image"], "labels=image: this dataset gives no image as the condition"),
-        (["dataset=bounce", "labels=projection"], "set model=image_to_image"),
+        (["dataset=bounce", "labels=projection"], "as model=image_to_image takes it: leave the option labels out"),
         (["dataset=bounce", "labels=image"], r"zerosum\.models\.dcgan\.Generator takes no image"),
         (["dataset=bounce", "model=image_to_image", "game.pack=2"], r"game\.pack=2: a pack of images"),
-        (["dataset=bounce", "model=cycle_gan", "loss=hinge"], "is not a game of two networks: leave loss=hinge out$"),
+        (
+            ["dataset=bounce", "model=cycle_gan", "loss=hinge"],
+            r"is not a game of two networks: leave loss=hinge out, or write \+loss@model.loss=hinge$",
+        ),
+        (["dataset=cart_pole", "model=gail", "loss=hinge"], r"or write \+loss@model\.loss=hinge$"),
+        (["dataset=digits", "model=autoencoder", "loss=hinge"], "leave loss=hinge out$"),
+        (["dataset=ar2", "model=dcgan"], "takes no past: use model=recurrent"),
+        (["dataset=ar2", "model=dcgan", "labels=none"], "for series model=recurrent"),
+        (
+            ["dataset=super_resolution", "model=image_to_image", "dataset.of.resolution=28"],
+            r"dataset\.of\.resolution where",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_training(composed, options, message):

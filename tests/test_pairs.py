@@ -72,12 +72,16 @@ def test_no_training_image_is_shown_beside_its_own_condition_without_pairs():
     np.testing.assert_array_equal(images + conditions, 255)
 
 
-def test_a_mirrored_image_has_a_mirrored_condition():
-    dataset = Pairs(Synthetic(16, count=32), Negative(), flip=True)
+@pytest.mark.parametrize("own", [True, False])
+def test_a_mirrored_image_has_a_mirrored_condition(own):
+    dataset = Pairs(Synthetic(16, count=32, flip=not own), Negative(), flip=own)
     batch = dataset.stream(0, torch.device("cpu")).batch(0, 32, slice(0, 32))
     plain = Pairs(Synthetic(16, count=32), Negative()).stream(0, torch.device("cpu")).batch(0, 32, slice(0, 32))
     assert not torch.equal(batch.images, plain.images)
     torch.testing.assert_close(batch.condition, -batch.images, rtol=0, atol=1e-5)
+
+    with pytest.raises(UserError, match=r"dataset\.flip=true: .*quarter turn"):
+        Pairs(Synthetic(16, flip=not own), QuarterTurn(), flip=own)
 
 
 def test_names_tell_datasets_apart():

@@ -64,9 +64,14 @@ def short(value: object) -> str:
 
 def check_positive(group: str, /, **options: float) -> None:
     """UserError at the first option that is less than 1."""
+    check_at_least(group, 1, **options)
+
+
+def check_at_least(group: str, least: float, /, **options: float) -> None:
+    """UserError at the first option that is less than `least`."""
     for name, value in options.items():
-        if value < 1:
-            raise UserError(f"{group}.{name}={value}: choose 1 or more")
+        if not value >= least:
+            raise UserError(f"{group}.{name}={value}: choose {least} or more")
 
 
 def check_has(part: object, path: str, *names: str) -> None:

@@ -13,7 +13,7 @@ from zerosum.data.dataset import Batch
 from zerosum.data.demonstrations import join, separate
 from zerosum.data.environments import Environment, Play, play
 from zerosum.distributed import rank_and_world_size
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError, check_at_least, check_positive
 from zerosum.gan.losses import AdversarialLoss
 from zerosum.gan.regularizers import ScoredBatch, squared_gradient_norm
 from zerosum.models.networks import Scores
@@ -128,6 +128,7 @@ class GAIL(Imitator):
         check_positive(
             "model", games=games, discriminator_steps=discriminator_steps, epochs=epochs, minibatch=minibatch
         )
+        check_at_least("model", 0, entropy=entropy)
         check_options(loss, gamma, discount, trace, clip)
         super().__init__(environment, width, training, seed)
         self.discriminator = discriminator(sample_shape=tuple(sample_shape))

@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d, pad
 
 from zerosum.data.images import ImageDataset, Split
 from zerosum.data.torchvision_datasets import resample
-from zerosum.errors import UserError
+from zerosum.errors import UserError, check_at_least
 
 Condition = Callable[[np.ndarray], np.ndarray]
 """(N, H, W, C) uint8 to the images (N, h, w, c) uint8 that they are to be made from; its `str` names it on cards"""
@@ -19,9 +19,17 @@ CHUNK = 4096
 
 
 class Pairs(ImageDataset):
-    """The images of a dataset, each to be made from what `condition` leaves of it."""
+    """The images of a dataset, each to be made from what `condition` leaves of it; with `flip`, its own or that of the
+    dataset, an image is mirrored together with its condition.
+    """
 
     def __init__(self, of: ImageDataset, condition: Condition, root: str = "data", flip: bool = False) -> None:
+        flip = flip or of.flip
+        if flip and isinstance(condition, QuarterTurn):
+            raise UserError(
+                "dataset.flip=true: the quarter turn of a mirrored image is not the mirrored quarter turn: set"
+                " dataset.flip and dataset.of.flip to false"
+            )
         super().__init__(of.resolution, root, flip)
         self.of = of
         self.condition = condition
@@ -84,6 +92,7 @@ class Edges:
     """White where the gradient of the brightness by Sobel's masks is longer than `threshold` gray levels a pixel."""
 
     def __init__(self, threshold: float = 24.0) -> None:
+        check_at_least("dataset.condition", 0, threshold=threshold)
         self.threshold = threshold
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

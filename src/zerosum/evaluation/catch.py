@@ -22,6 +22,7 @@ class Catch:
     """
 
     better: ClassVar[dict[str, Direction]] = {"caught_by_futures": "higher"}
+    compares: ClassVar[str] = "futures"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, step: int = 8, reach: float = 0.2) -> None:

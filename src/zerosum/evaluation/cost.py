@@ -18,6 +18,7 @@ class Cost:
     """
 
     better: ClassVar[dict[str, Direction]] = {"sample_seconds": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = False
 
     def __init__(self, count: int = 1000) -> None:

@@ -20,6 +20,7 @@ class FID:
     """Frechet distance of all samples from all real images (Heusel et al. 2017, equation 6)."""
 
     better: ClassVar[dict[str, Direction]] = {"fid": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
@@ -46,6 +47,7 @@ class FIDInfinity:
     """
 
     better: ClassVar[dict[str, Direction]] = {"fid_infinity": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, points: int = 15, seed: int = 0) -> None:
@@ -109,6 +111,7 @@ class FIDByClass:
     """
 
     better: ClassVar[dict[str, Direction]] = {"fid_by_class": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
@@ -136,6 +139,7 @@ class KID:
     """Squared MMD with the kernel (x.y / F + 1)^3, unbiased, over subsets (Binkowski et al. 2018), by torchmetrics."""
 
     better: ClassVar[dict[str, Direction]] = {"kid": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> None:
@@ -167,6 +171,7 @@ class InceptionScore:
     """exp E KL(p(y|x), p(y)), mean and deviation over `splits` parts (Salimans et al. 2016), by torchmetrics."""
 
     better: ClassVar[dict[str, Direction]] = {"inception_score": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, splits: int = 10, seed: int = 0) -> None:

@@ -10,7 +10,7 @@ from zerosum.data.dataset import Dataset
 from zerosum.data.demonstrations import Demonstrations
 from zerosum.data.environments import Act, first_returns, play
 from zerosum.distributed import on_rank_zero
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError, check_at_least
 from zerosum.evaluation.protocol import (
     AnyMetric,
     Direction,
@@ -45,6 +45,7 @@ class EpisodeReturn:
     """Mean and deviation of the sum of the environment's rewards, which no imitator sees."""
 
     better: ClassVar[dict[str, Direction]] = {"episode_return": "higher"}
+    compares: ClassVar[str] = "episodes"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, returns: Tensor) -> dict[str, float]:
@@ -60,8 +61,8 @@ class EpisodeProtocol:
     dataset: Demonstrations
 
     def __init__(self, name: str, metrics: dict[str, EpisodeMetric], episodes: int = 50, seed: int = 0) -> None:
-        check_positive("protocol", episodes=episodes - 1)
-        check_metrics(metrics)
+        check_at_least("protocol", 2, episodes=episodes)
+        check_metrics(metrics, "episodes", "episode_return")
         self.name = name
         self.metrics = metrics
         self.better = better_directions(metrics)

@@ -9,7 +9,7 @@ from torch import Tensor
 from zerosum.data.dataset import Dataset
 from zerosum.data.series import Series
 from zerosum.distributed import on_rank_zero
-from zerosum.errors import DivergedError, UserError, check_positive
+from zerosum.errors import DivergedError, UserError, check_at_least, check_positive
 from zerosum.evaluation.protocol import (
     AnyMetric,
     Direction,
@@ -78,6 +78,7 @@ class ForecastScores:
     """
 
     better: ClassVar[dict[str, Direction]] = {"crps": "lower"}
+    compares: ClassVar[str] = "futures"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, forecasts: Forecasts) -> dict[str, float]:
@@ -116,8 +117,9 @@ class FuturesProtocol:
     def __init__(
         self, name: str, metrics: dict[str, ForecastMetric], pasts: int = 200, futures: int = 100, seed: int = 0
     ) -> None:
-        check_positive("protocol", pasts=pasts, futures=futures - 1)
-        check_metrics(metrics)
+        check_positive("protocol", pasts=pasts)
+        check_at_least("protocol", 2, futures=futures)
+        check_metrics(metrics, "futures", "forecasts")
         self.name = name
         self.metrics = metrics
         self.better = better_directions(metrics)

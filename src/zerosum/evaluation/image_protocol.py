@@ -63,7 +63,7 @@ class ImageProtocol:
         if not 2 <= n_fake <= MOST_SAMPLES:
             raise UserError(f"protocol.n_fake={n_fake}: choose from 2, which a covariance needs, to {MOST_SAMPLES:,}")
         check_positive("protocol", batch_size=batch_size)
-        check_metrics(metrics)
+        check_metrics(metrics, "images", "fid")
         self.name = name
         self.features = features
         self.metrics = metrics

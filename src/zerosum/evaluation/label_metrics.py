@@ -23,6 +23,7 @@ class ConditionalAccuracy:
     """Share of samples that the features' classifier, trained on real images, puts into the class asked for."""
 
     better: ClassVar[dict[str, Direction]] = {"conditional_accuracy": "higher", "conditional_accuracy_lowest": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
@@ -60,6 +61,7 @@ class CAS:
     """
 
     better: ClassVar[dict[str, Direction]] = {"cas": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, steps: int = 1000, seed: int = 0) -> None:
@@ -100,6 +102,7 @@ class HeldOutErrors:
     """Errors of a model that classifies, as one trained with labels, on the n_real images of the test split."""
 
     better: ClassVar[dict[str, Direction]] = {"test_errors": "lower", "test_accuracy": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = False
 
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:

@@ -21,6 +21,7 @@ class Modes:
     """
 
     better: ClassVar[dict[str, Direction]] = {"modes": "higher", "mode_kl": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, reference: Reference, fake: FeatureSet) -> dict[str, float]:
@@ -43,6 +44,7 @@ class ModeCoverage:
     """
 
     better: ClassVar[dict[str, Direction]] = {"modes": "higher", "high_quality": "higher", "mode_kl": "lower"}
+    compares: ClassVar[str] = "points"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, dataset: GaussianMixture, samples: Tensor) -> dict[str, float]:

@@ -19,6 +19,7 @@ class PrecisionRecall:
     """Shares of fakes within a k-nearest ball of reals, and of reals within one of fakes (Kynkaanniemi et al. 2019)."""
 
     better: ClassVar[dict[str, Direction]] = {"precision": "higher", "recall": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, k: int = 3) -> None:
@@ -41,6 +42,7 @@ class DensityCoverage:
     """How many k-nearest balls of reals a fake is in, over k, and the share of balls with one (Naeem et al. 2020)."""
 
     better: ClassVar[dict[str, Direction]] = {"density": "higher", "coverage": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, k: int = 5) -> None:
@@ -72,6 +74,7 @@ class Memorization:
     """
 
     better: ClassVar[dict[str, Direction]] = {"memorization": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = False
 
     def __init__(self, cells: int = 10, fewest: int = 20, seed: int = 0) -> None:

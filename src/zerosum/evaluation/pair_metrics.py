@@ -10,7 +10,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from zerosum.data.images import to_condition
 from zerosum.data.known_answers import KnownAnswers
 from zerosum.distributed import on_rank_zero
-from zerosum.errors import UnmeasurableError, check_positive
+from zerosum.errors import UnmeasurableError, check_at_least, check_positive
 from zerosum.evaluation.protocol import Direction, ImageSampling
 from zerosum.pixels import from_uint8, to_uint8
 from zerosum.randomness import derive, generator
@@ -36,6 +36,7 @@ class PairFidelity:
     """
 
     better: ClassVar[dict[str, Direction]] = {"psnr": "higher", "ssim": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = False
 
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:
@@ -96,10 +97,12 @@ class AnswerLaw:
         "answers_right": "higher",
         "law_covered": "higher",
     }
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, conditions: int = 200, samples: int = 32) -> None:
-        check_positive("metrics.answer_law", conditions=conditions, samples=samples - 1)
+        check_positive("metrics.answer_law", conditions=conditions)
+        check_at_least("metrics.answer_law", 2, samples=samples)
         self.conditions = conditions
         self.samples = samples
 

@@ -25,6 +25,7 @@ class SlicedWasserstein:
 
     kind: ClassVar[str] = "patches"
     better: ClassVar[dict[str, Direction]] = {"sliced_wasserstein": "lower"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, slices: int = 128, seed: int = 0) -> None:

@@ -22,6 +22,7 @@ class PointsWasserstein:
     """
 
     better: ClassVar[dict[str, Direction]] = {"points_wasserstein": "lower"}
+    compares: ClassVar[str] = "points"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, dataset: KnownDensity, samples: Tensor) -> dict[str, float]:

@@ -34,7 +34,7 @@ class PointProtocol:
     ) -> None:
         if n_fake < 2:
             raise UserError(f"protocol.n_fake={n_fake}: choose 2 or more samples")
-        check_metrics(metrics)
+        check_metrics(metrics, "points", "points_wasserstein")
         self.name = name
         self.metrics = metrics
         self.better = better_directions(metrics)

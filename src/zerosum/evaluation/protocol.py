@@ -166,12 +166,22 @@ def directions_of_parts(values: Mapping[str, float], better: Mapping[str, Direct
     return {name: better[whole] for name, (whole, _, number) in parts.items() if whole in better and number.isdigit()}
 
 
-def check_metrics(metrics: Mapping[str, AnyMetric]) -> None:
-    """UserError if there is no metric."""
+def check_metrics(metrics: Mapping[str, AnyMetric], compared: str, example: str) -> None:
+    """UserError if there is no metric, or one compares something else: its `compares`, where it names any, says what.
+
+    Metrics of a model itself are of images or of points.
+    """
     if not metrics:
         raise UserError("metrics: name at least one, such as metrics=fid, or measure nothing: ~callbacks.evaluate")
     for name, metric in metrics.items():
         check_has(metric, f"metrics.{name}", "better", "has_floor", "describe")
+        other = "images or points" if compared in ("futures", "episodes") and not callable(metric) else compared
+        compares = getattr(metric, "compares", other)
+        if compares != compared:
+            raise UserError(
+                f"metrics.{name} measures {compares}, and the protocol has {compared}: take one that fits, such as"
+                f" metrics={example}"
+            )
 
 
 def measure_each(

@@ -20,6 +20,7 @@ class Reconstruction:
     """
 
     better: ClassVar[dict[str, Direction]] = {"rfid": "lower", "psnr": "higher"}
+    compares: ClassVar[str] = "images"
     has_floor: ClassVar[bool] = False
 
     def measure_model(self, protocol: ImageSampling, model: Model) -> dict[str, float]:

@@ -35,6 +35,7 @@ class SeriesScores:
     """
 
     better: ClassVar[dict[str, Direction]]
+    compares: ClassVar[str] = "futures"
     has_floor: ClassVar[bool] = True
 
     def __init__(self, width: int, steps: int = 1_000, batch: int = 128, seed: int = 0) -> None:

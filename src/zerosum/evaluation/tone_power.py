@@ -21,6 +21,7 @@ class TonePower:
     """
 
     better: ClassVar[dict[str, Direction]] = {"tone_power": "higher", "tone_balance": "higher"}
+    compares: ClassVar[str] = "points"
     has_floor: ClassVar[bool] = True
 
     def __call__(self, dataset: KnownDensity, samples: Tensor) -> dict[str, float]:

@@ -19,7 +19,7 @@ from zerosum.data.dataset import Dataset, DataShape
 from zerosum.errors import UserError, check_has, did_you_mean, is_out_of_memory, one_line
 from zerosum.experiment.early_checks import check_devices, optimizer_errors
 from zerosum.experiment.settings import Run, is_gan, refuse_lightnings_own
-from zerosum.gan.compatibility import check_compatible
+from zerosum.gan.compatibility import check_compatible, check_paired
 from zerosum.gan.game import Game, check_packs
 from zerosum.gan.gamma_control import GammaControl
 from zerosum.gan.gan import GAN, Optimizers
@@ -213,6 +213,12 @@ def build_generator(
 ) -> nn.Module:
     """The generator, with room for the condition if labels ask for it."""
     make_generator = make(node)
+    needed = inspect.signature(make_generator).parameters.get("condition_shape")
+    if needed and needed.default is needed.empty and labels.use != "conditioned on images":
+        raise UserError(
+            "model.generator makes images from a condition image: leave the option labels out, since"
+            " model=image_to_image sets labels=image"
+        )
     if labels.generator is not None and conditions is not None:
         make_generator = partial(labels.generator, make_generator, conditions.make_encoder())
     return make_generator(sample_shape=sample_shape)
@@ -227,6 +233,7 @@ def build(config: dict[str, Any]) -> Experiment:
     # Some datasets must be opened to know their classes, which only labels need.
     unlabelled = DataShape(dataset.sample_shape, levels=getattr(dataset, "levels", None))
     module = build_module(config, shape_of(dataset) if config["labels"] else unlabelled)
+    check_paired(module, dataset)
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])
     check_trainer(config["trainer"])

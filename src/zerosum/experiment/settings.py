@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.schema import RESERVED, Reader, check, check_node, import_options
+from zerosum.experiment.source import read_options
 
 GROUPS = {"dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "labels", "optimizer"}
 GROUPS |= {"features", "protocol", "metrics", "trainer", "callbacks", "logger"}
@@ -238,10 +239,17 @@ def leave_out_parts_of_players(node: dict[str, Any]) -> None:
         name, _, value = override.lstrip("+").partition("=")
         found = name.partition(".")[0]
         if found in OF_PLAYERS and value not in ("none", "null"):
-            is_part = found == "loss" and isinstance(node["model"].get("adversarial"), dict)
-            own = f", or write loss@model.adversarial={value}" if is_part else ""
+            own = own_loss(node["model"], value) if name == "loss" else ""
             raise UserError(f"{found}: {model} is not a game of two networks: leave {override} out{own}")
     node.update(dict.fromkeys(OF_PLAYERS))
+
+
+def own_loss(model: dict[str, Any], value: str) -> str:
+    """How the command line chooses the loss of a model that has one of its own; '' for others."""
+    if isinstance(model.get("adversarial"), dict):
+        return f", or write loss@model.adversarial={value}"
+    options = read_options(model["_target_"])
+    return f", or write +loss@model.loss={value}" if options and "loss" in options.parameters else ""
 
 
 def group(node: dict[str, Any], name: str) -> dict[str, Any]:

@@ -5,11 +5,15 @@ import math
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
+from zerosum.data.dataset import Dataset
+from zerosum.data.pairs import Unpaired
 from zerosum.errors import UserError
 from zerosum.gan.augment import ADA, ImageAugmentation
 from zerosum.gan.gan import GAN
 from zerosum.gan.labels.codes import MutualInformation
+from zerosum.gan.labels.image_conditions import ImageConditions
 from zerosum.gan.losses import FeatureMatching
+from zerosum.gan.reconstruction import L1, L2
 from zerosum.gan.regularizers import Clip, Consistency, GradientPenalty
 from zerosum.gan.unrolled import check_optimizer
 from zerosum.models.blocks import MinibatchDiscrimination, MinibatchStandardDeviation
@@ -21,6 +25,7 @@ def check_compatible(gan: GAN, sample_shape: tuple[int, ...]) -> None:
     check_weight_clipping(gan)
     check_adaptive_augmentation(gan)
     check_image_augmentations(gan, sample_shape)
+    check_answers(gan)
     check_accumulation(gan)
     check_groups(gan)
     check_codes(gan)
@@ -67,10 +72,37 @@ def check_adaptive_augmentation(gan: GAN) -> None:
 def check_image_augmentations(gan: GAN, sample_shape: tuple[int, ...]) -> None:
     """Points have no colors and no pixels to move."""
     augmentations = [term.augment for term in gan.regularizers.values() if isinstance(term, Consistency)]
-    if len(sample_shape) != 3 and any(isinstance(each, ImageAugmentation) for each in [gan.augment, *augmentations]):
+    if not any(isinstance(each, ImageAugmentation) for each in [gan.augment, *augmentations]):
+        return
+    if len(sample_shape) != 3:
         raise UserError(
             f"these augmentations change images (C, H, W), this dataset has shape {tuple(sample_shape)}: use"
             " augment=instance_noise or none, and no consistency"
+        )
+    if isinstance(gan.conditions, ImageConditions):
+        raise UserError(
+            "these augmentations would move the images that D sees, but not the condition images beside them: use"
+            " augment=instance_noise or none, and no consistency"
+        )
+
+
+def check_answers(gan: GAN) -> None:
+    """L1 and L2 pull a fake to the real image beside it, which only some conditions tell anything of."""
+    for name, term in gan.generator_regularizers.items():
+        if isinstance(term, L1 | L2) and gan.label_use not in ("conditioned on images", "conditioned on the past"):
+            raise UserError(
+                f"generator_regularizer={name} compares each fake with the real image beside it, of which G is told"
+                " nothing here: leave it out, or take a condition that has an answer, as with dataset=edges"
+                " model=image_to_image"
+            )
+
+
+def check_paired(model: object, dataset: Dataset) -> None:
+    """UserError if a game on pairs is given images beside conditions of others."""
+    if isinstance(dataset, Unpaired) and isinstance(model, GAN) and isinstance(model.conditions, ImageConditions):
+        raise UserError(
+            f"{dataset.name}: no training image stands beside its own condition, and this model learns from pairs: take"
+            " model=cycle_gan"
         )
 
 

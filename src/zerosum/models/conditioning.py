@@ -196,6 +196,8 @@ class OwnCondition(nn.Module):
         super().__init__()
         if not takes_condition_size(make_network):
             name = name_of(make_network)
+            if isinstance(encode, Flat) and len(sample_shape) == 1:
+                raise UserError(f"labels: {name} takes no past: use model=recurrent, or model=mlp labels=concat")
             raise UserError(
                 f"labels: {name} has no place of its own for labels, as biggan's generator, stylegan2 and r3gan have:"
                 " use labels=projection, concat or acgan, or their halves by labels/generator and labels/discriminator"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from zerosum.errors import UserError, check_positive
+from zerosum.errors import UserError, check_at_least, check_positive
 from zerosum.models.blocks import normalize_spectrally
 from zerosum.models.dcgan import initialize
 from zerosum.models.networks import Scores
@@ -34,7 +34,8 @@ class Generator(nn.Module):
         base_channels: int = 64,
     ) -> None:
         super().__init__()
-        check_positive("model", latent_dim=latent_dim + 1, base_channels=base_channels)
+        check_positive("model", base_channels=base_channels)
+        check_at_least("model", 0, latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.side = check_resolution(sample_shape, "image_to_image", RESOLUTIONS)
         stages = int(math.log2(self.side)) - 2

@@ -46,8 +46,8 @@ class TrainingData(LightningDataModule):
         if local % module.batch_multiple:
             raise UserError(
                 f"each of {processes} processes has {local} images of training.batch_size={self.batch_size}, which is"
-                f" no multiple of training.accumulate times game.pack, {module.batch_multiple}: choose numbers that"
-                " divide"
+                f" no multiple of {module.batch_multiple}, into which this model divides them by training.accumulate"
+                " and game.pack or model.views: choose numbers that divide"
             )
         shard = slice(rank * local, (rank + 1) * local)
         return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)

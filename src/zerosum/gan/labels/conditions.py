@@ -147,7 +147,10 @@ def uniforms(seeds: Sequence[int], length: int) -> Tensor:
 def conditions_of_data(shape: DataShape) -> Conditions:
     """Attributes if the dataset has them, else labels; UserError if it has neither, or images as conditions."""
     if shape.condition_shape is not None:
-        raise UserError("labels: this dataset gives an image as the condition: set model=image_to_image")
+        raise UserError(
+            "labels: this dataset gives an image as the condition, as model=image_to_image takes it: leave"
+            " the option labels out"
+        )
     if shape.num_attributes is not None:
         return AttributeConditions(shape.num_attributes)
     if shape.num_classes is None:

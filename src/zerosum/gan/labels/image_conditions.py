@@ -34,7 +34,7 @@ class ImageConditions(Conditions):
         if shape.condition_shape is None:
             raise UserError(
                 "labels=image: this dataset gives no image as the condition: take dataset=super_resolution, edges,"
-                " bounce or dyed, or a Pairs of your own"
+                " gray_to_color, bounce, moving_digits or dyed, or a Pairs of your own"
             )
         self.shape = shape.condition_shape
         channels, *places = shape.condition_shape
