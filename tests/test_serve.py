@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -488,6 +488,15 @@ def test_a_model_without_a_nonlinear_layer_and_strangers_names(tmp_path, monkeyp
     assert live_of(given(Linear(SCALES)), tmp_path).describe_directions({"label": None})["layer"] == "tanh"
 
 
+@contextmanager
+def killed_at_last(process):
+    """Let a failed test end, which would wait for the process."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 @pytest.mark.slow
 def test_the_verb_ends_at_an_interrupt_with_one_line(finished_run, tmp_path):
     import os
@@ -510,7 +519,9 @@ def test_the_verb_ends_at_an_interrupt_with_one_line(finished_run, tmp_path):
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+    # A shell's background jobs ignore SIGINT, and so would their children.
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes, **heed) as process, killed_at_last(process):
         assert f"http://127.0.0.1:{port} has the live explorer" in process.stdout.readline()
         said = verb(
             "explore.py", f"run={finished_run}", "checkpoint=last", "serve", f"port={port}", cwd=tmp_path, fails=True
