@@ -179,8 +179,8 @@ def check_metrics(metrics: Mapping[str, AnyMetric], compared: str, example: str)
         compares = getattr(metric, "compares", other)
         if compares != compared:
             raise UserError(
-                f"metrics.{name} measures {compares}, and the protocol has {compared}: take one that fits, such as"
-                f" metrics={example}"
+                f"metrics.{name} measures {compares}, and the protocol has {compared}: take a metric that fits,"
+                f" such as metrics={example}, or the dataset's own protocol"
             )
 
 

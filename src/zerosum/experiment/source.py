@@ -85,9 +85,9 @@ def positive(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
     """(parameter, group) of what the function passes on to `check_positive` under its own name."""
     for statement in function.body:
         match statement:
-            case ast.Expr(ast.Call(func=ast.Name("check_positive"), args=[ast.Constant(group)], keywords=keywords)):
-                own = [word.arg for word in keywords if isinstance(word.value, ast.Name) and word.value.id == word.arg]
-                yield from ((name, str(group)) for name in own if name)
+            case ast.Expr(ast.Call(func=ast.Name("check_positive"), args=[ast.Constant(str(group))], keywords=given)):
+                own = [word.arg for word in given if isinstance(word.value, ast.Name) and word.value.id == word.arg]
+                yield from ((name, group) for name in own if name)
 
 
 def evaluate(node: ast.AST | None, module: str) -> Any:
