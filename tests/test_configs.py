@@ -12,6 +12,9 @@ CONF = Path(__file__).parents[1] / "conf"
 SPECTRAL = ["model.spectral_norm=true"]
 ANNEALED = ["regularizer=r1", "callbacks.anneal.attribute=regularizers.r1.weight"]
 FAMILY = [f"hydra.searchpath=[file://{CONF.parent}/tests/own_parts/conf]", "model=pixel_gaussian"]
+FUTURES = ["dataset=ar2", "model=recurrent"]
+PLAYED = ["dataset=cart_pole", "model=gail"]
+ANSWERED = ["dataset=super_resolution", "model=image_to_image"]
 NEEDS = {
     ("dataset", "image_folder"): ["dataset.path=somewhere"],
     ("dataset", "npz"): ["dataset.path=somewhere"],
@@ -38,6 +41,17 @@ NEEDS = {
     ("model", "wavenet"): ["dataset=tones"],
     ("metrics", "tone_power"): ["dataset=tones"],
     ("protocol", "tones256"): ["dataset=tones"],
+    ("protocol", "points10k"): ["dataset=ring"],
+    ("protocol", "futures"): FUTURES,
+    ("protocol", "episodes"): PLAYED,
+    ("metrics", "mode_coverage"): ["dataset=ring"],
+    ("metrics", "points_wasserstein"): ["dataset=ring"],
+    ("metrics", "forecasts"): FUTURES,
+    ("metrics", "series_scores"): FUTURES,
+    ("metrics", "catch"): FUTURES,
+    ("metrics", "episode_return"): PLAYED,
+    ("generator_regularizer", "l1"): ANSWERED,
+    ("generator_regularizer", "l2"): ANSWERED,
 }
 
 

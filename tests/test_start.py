@@ -94,7 +94,7 @@ def test_a_training_that_fails_before_its_first_step_leaves_nothing(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="Invalid learning rate"):
         zerosum.train(zerosum.compose(*RING, "optimizer.lr=-1"))
-    with pytest.raises(UserError, match="compares images"):
+    with pytest.raises(UserError, match="the protocol has images"):
         zerosum.train(zerosum.compose(*RING, "protocol=fid10k_test", "run.folder=mine"))
     assert list(tmp_path.iterdir()) == []
 
