@@ -190,7 +190,7 @@ def batch_leak(case: Case) -> Evidence | None:
     return {"batch_leak": leaks[-1], "gain": recent_gain(case)}
 
 
-PATIENCE = 0.1
+PATIENCE = 0.25
 """Of the budget, before which a game that has hardly begun may look like these"""
 OF_BEGINNINGS = ("discriminator_too_strong", "discriminator_too_weak", "vanishing_gradient", "collapse")
 
