@@ -63,7 +63,10 @@ def test_a_metric_of_another_kind_than_the_protocol_is_refused(composed, options
     [
         (["dataset=ar2", "model=recurrent", "protocol.futures=1"], r"protocol\.futures=1: choose 2 or more"),
         (["dataset=cart_pole", "model=gail", "protocol.episodes=1"], r"protocol\.episodes=1: choose 2 or more"),
-        (["dataset=ring", "model=learning_triangle", "training.batch_size=31"], "=31: .* choose a multiple of 2"),
+        (
+            ["dataset=ring", "model=learning_triangle", "training.batch_size=31"],
+            "=31 is no multiple of 2, .* model.views: choose",
+        ),
         (["dataset=cart_pole", "model=gail", "model.entropy=-1"], r"model\.entropy=-1\.0: choose 0 or more"),
         ([*PAIRS, "metrics=[answer_law]", "metrics.answer_law.samples=1"], "samples=1: choose 2 or more"),
         ([*PAIRS, "model.latent_dim=-1"], r"model\.latent_dim=-1: choose 0 or more"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import example, given, settings, strategies
 
 from zerosum.doctor.callback import Doctor
 from zerosum.doctor.case import Case, Settings
@@ -107,6 +107,7 @@ NUMBERS = strategies.one_of(
     strategies.booleans(),
     strategies.sampled_from(["fid", None, "absent"]),
 )
+@example({"quality/fid": [4e23, 1e-300]}, None, True, "fid")  # whose quotient is 0
 def test_no_curve_makes_the_doctor_fail(curves, floor, lower_is_better, metric):
     """An error of the doctor would end a training."""
     for finding in examine(case_of(curves, floor=floor, lower_is_better=lower_is_better, metric=metric)):

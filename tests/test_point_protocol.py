@@ -84,7 +84,7 @@ def test_samples_that_are_not_finite_are_an_error(protocol):
 def test_images_one_sample_and_no_metric_are_refused():
     with pytest.raises(UserError, match="protocol=fid10k_test"):
         PointProtocol("points", {"mode_coverage": ModeCoverage()}).prepare(Synthetic())
-    with pytest.raises(UserError, match="2 or more samples"):
+    with pytest.raises(UserError, match="n_fake=1: choose 2 or more"):
         PointProtocol("points", {"mode_coverage": ModeCoverage()}, n_fake=1)
     with pytest.raises(UserError, match="name at least one"):
         PointProtocol("points", {})

@@ -137,7 +137,7 @@ from zerosum.experiment.early_checks import check_first
 check_first(zerosum.compose("run.folder=x"))
 for override in sys.argv[1:]:
     try:
-        check_first(zerosum.compose("run.folder=x", override))
+        check_first(zerosum.compose("run.folder=x", *override.split()))
     except UserError as error:
         print(error)
 print({"torch", "lightning", "numpy"} & sys.modules.keys())
@@ -146,6 +146,8 @@ print({"torch", "lightning", "numpy"} & sys.modules.keys())
         "model.base_channels=0": "model.base_channels=0: choose 1 or more",
         "optimizer.lr=-1": "optimizer.lr=-1: choose a learning rate of 0 or more",
         "game.pack=3": "game.pack=3 times training.accumulate=1 does not divide training.batch_size=64",
+        "dataset=ar2 model=recurrent protocol.futures=1": "protocol.futures=1: choose 2 or more",
+        "dataset=edges model=image_to_image dataset.condition.threshold=-1": "dataset.condition.threshold=-1",
     }
     done = subprocess.run([sys.executable, "-c", script, *refused], capture_output=True, text=True)
     *lines, loaded = done.stdout.splitlines()

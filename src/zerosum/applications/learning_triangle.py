@@ -87,12 +87,6 @@ class LearningTriangle(GenerativeModule):
         self.latent_dim: int = generators.each[0].latent_dim  # type: ignore[assignment]
         self.loss = loss
         self.views = list(views.values())
-        size = self.training_settings.batch_size
-        if size % self.batch_multiple:
-            raise UserError(
-                f"training.batch_size={size}: each micro-batch has as many images for each of {len(views)} model.views:"
-                f" choose a multiple of {self.batch_multiple}"
-            )
         self.judge_weight = judge_weight if adversaries > 1 else 0.0
         self.gamma = gamma
         self.make_optimizers = optimizer

@@ -13,7 +13,6 @@ from zerosum.errors import UserError, did_you_mean
 from zerosum.experiment.compose import CONF
 from zerosum.experiment.schema import check_node
 from zerosum.experiment.source import read_options
-from zerosum.explorer.address import check_address
 from zerosum.explorer.options import CHECKS
 from zerosum.runs.asked import check_exists, check_places, check_weights_asked
 
@@ -94,8 +93,7 @@ def explore(
     check_places(root=root, output=output, trusted=trusted)
     node = {**options, "_target_": f"zerosum.explorer.{VERBS[verb]}"}
     checked = check_node(dict(node), verb, read_options)
-    check = check_address if verb == "serve" else CHECKS[verb]
-    check(**{name: value for name, value in checked.items() if name != "_target_"})
+    CHECKS[verb](**{name: value for name, value in checked.items() if name != "_target_"})
     from zerosum.experiment.build import make
     from zerosum.explorer.subject import Subject
     from zerosum.runs.trained import load

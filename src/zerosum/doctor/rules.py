@@ -45,7 +45,7 @@ COPIES = 0.8
 NEAR = 0.7
 """Of the distance to held-out images: samples that are like no image are about as far from both"""
 SWINGS, SWING = 5, 0.2
-"""Successive changes, and their mean size in units of log FID or of progress"""
+"""Successive changes, and their median size in units of log FID or of progress"""
 GREAT_LOGIT = 50.0
 STRIDE = 0.1
 """Of the weights' norm, moved in one step; 0.001 to 0.02 is usual"""
@@ -136,7 +136,7 @@ def changes_of(case: Case) -> list[float]:
     """Successive changes of log(value) if it should fall and is positive, else of progress."""
     values = [value for _, value in case.quality]
     if case.lower_is_better and values and min(values) > 0:
-        return [math.log(second / first) for first, second in pairwise(values)]
+        return [math.log(second) - math.log(first) for first, second in pairwise(values)]  # a quotient may be 0
     return [second - first for first, second in pairwise(case.progress)]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zerosum.data.points import KnownDensity
 from zerosum.distributed import on_rank_zero
-from zerosum.errors import DivergedError, UserError
+from zerosum.errors import DivergedError, UserError, check_at_least
 from zerosum.evaluation.protocol import (
     ModelMetric,
     PointMetric,
@@ -32,8 +32,7 @@ class PointProtocol:
     def __init__(
         self, name: str, metrics: dict[str, PointMetric | ModelMetric], n_fake: int = 10_000, seed: int = 0
     ) -> None:
-        if n_fake < 2:
-            raise UserError(f"protocol.n_fake={n_fake}: choose 2 or more samples")
+        check_at_least("protocol", 2, n_fake=n_fake)
         check_metrics(metrics, "points", "points_wasserstein")
         self.name = name
         self.metrics = metrics

@@ -28,7 +28,7 @@ from zerosum.gan.labels.labelled import check_balanced
 from zerosum.gan.labels.use import Labels
 from zerosum.training.callbacks.anneal import Anneal
 from zerosum.training.callbacks.evaluate import Evaluate
-from zerosum.training.data_module import TrainingData
+from zerosum.training.data_module import TrainingData, divide_batch
 from zerosum.training.module import GenerativeModule
 from zerosum.training.settings import TrainingSettings
 
@@ -233,6 +233,7 @@ def build(config: dict[str, Any]) -> Experiment:
     # Some datasets must be opened to know their classes, which only labels need.
     unlabelled = DataShape(dataset.sample_shape, levels=getattr(dataset, "levels", None))
     module = build_module(config, shape_of(dataset) if config["labels"] else unlabelled)
+    divide_batch(training.batch_size, 1, module)
     check_paired(module, dataset)
     check_optimizers(module)
     data = TrainingData(dataset, training.batch_size, module.batches_per_step, config["seed"])

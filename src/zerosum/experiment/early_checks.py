@@ -12,9 +12,8 @@ from zerosum.errors import UserError, one_line
 from zerosum.experiment.schema import RESERVED, check, conform, locate
 from zerosum.experiment.settings import SETTINGS, drop_options_of_replaced, is_gan, refuse_lightnings_own, validate
 from zerosum.experiment.source import read_options
-from zerosum.gan.game import Game, check_packs
+from zerosum.gan.game import check_packs
 from zerosum.training.callbacks.schedule import check_interval
-from zerosum.training.settings import TrainingSettings
 
 LIGHT = ("dataset", "model", "loss", "regularizer", "generator_regularizer", "augment", "optimizer")
 """Groups whose classes need no Lightning"""
@@ -33,12 +32,11 @@ def check_first(config: DictConfig) -> None:
     """UserError at a wrong name, type or value that can be told without importing torch, which takes seconds."""
     check_options_of_starting(config)
     typed = validate(config, read_options)
-    for name, target in SETTINGS.items():
-        locate(target, name)(**typed[name])
+    settings = {name: locate(target, name)(**typed[name]) for name, target in SETTINGS.items()}
     if not isinstance(config.gamma, int | float) or not 0 <= config.gamma < math.inf:
         raise UserError(f"gamma={config.gamma}: the weight of R1 and R2 is a number of 0 or more")
     if is_gan(typed):
-        check_packs(Game(**typed["game"]), TrainingSettings(**typed["training"]))
+        check_packs(settings["game"], settings["training"])
     refuse_lightnings_own(typed["trainer"])
     check_devices(typed["trainer"].get("devices", 1))
     check_factors(typed["optimizer"], "optimizer")

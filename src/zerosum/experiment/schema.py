@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from hydra.utils import get_object
 from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError
 
-from zerosum.errors import UserError, check_positive, did_you_mean, one_line
+from zerosum.errors import UserError, check_at_least, did_you_mean, one_line
 
 RESERVED = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
@@ -24,8 +24,8 @@ class Options(NamedTuple):
     parameters: Mapping[str, inspect.Parameter]
     hints: Mapping[str, Any]
     """Type hints of those that have one"""
-    positive: Mapping[str, str] = {}
-    """Those that are 1 or more, and the name that errors call their group by"""
+    least: Mapping[str, tuple[str, float]] = {}
+    """The name that errors call an option's group by, and the smallest number that it may be, of those that have one"""
 
     @property
     def takes_any(self) -> bool:
@@ -66,8 +66,8 @@ def check_node(node: dict[str, Any], path: str, read: Reader = import_options) -
             near = did_you_mean(str(key), options.parameters)
             raise UserError(f"{path}.{key}: {node['_target_']} has no such option.{near}")
         node[key] = conform(node[key], options.hints.get(key, Any), f"{path}.{key}")
-        if key in options.positive and isinstance(node[key], int | float):
-            check_positive(options.positive[key], **{key: node[key]})
+        if key in options.least and isinstance(node[key], int | float):
+            check_at_least(*options.least[key], **{key: node[key]})
     for name, parameter in options.parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_KEYWORD,

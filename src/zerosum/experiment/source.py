@@ -78,16 +78,27 @@ def signature(function: ast.FunctionDef, module: str, is_method: bool = False) -
         for argument, kind, is_required in rows
     }
     hints = {argument.arg: evaluate(argument.annotation, module) for argument, _, _ in rows}
-    return Options(parameters, hints, dict(positive(function)))
+    return Options(parameters, hints, dict(bounds(function)))
 
 
-def positive(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
-    """(parameter, group) of what the function passes on to `check_positive` under its own name."""
+def bounds(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[str, float]]]:
+    """(parameter, (group, least)) of what is passed on to `check_positive` or `check_at_least` under its own name."""
     for statement in function.body:
         match statement:
             case ast.Expr(ast.Call(func=ast.Name("check_positive"), args=[ast.Constant(str(group))], keywords=given)):
-                own = [word.arg for word in given if isinstance(word.value, ast.Name) and word.value.id == word.arg]
-                yield from ((name, group) for name in own if name)
+                least: float = 1
+            case ast.Expr(
+                ast.Call(
+                    func=ast.Name("check_at_least"),
+                    args=[ast.Constant(str(group)), ast.Constant(int() | float() as least)],
+                    keywords=given,
+                )
+            ):
+                pass
+            case _:
+                continue
+        own = [word.arg for word in given if isinstance(word.value, ast.Name) and word.value.id == word.arg]
+        yield from ((name, (group, least)) for name in own if name)
 
 
 def evaluate(node: ast.AST | None, module: str) -> Any:

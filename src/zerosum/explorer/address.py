@@ -2,15 +2,12 @@
 
 import errno
 import socket
-from typing import Any
 
 from zerosum.errors import UserError, one_line
-from zerosum.explorer.options import check_serve
 
 
-def check_address(host: str = "127.0.0.1", port: int = 8000, **others: Any) -> None:
-    """UserError at wrong options, and at an address that cannot be opened now."""
-    check_serve(host, port, **others)
+def try_address(host: str, port: int) -> None:
+    """UserError at an address that cannot be opened now."""
     with socket.socket(family_of(host)) as plain:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as http.server does
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from zerosum.errors import UserError, check_positive, did_you_mean
+from zerosum.explorer.address import try_address
 from zerosum.runs.asked import check_seed, check_truncation
 
 MASKS = ("center", "left", "random")
@@ -116,6 +117,12 @@ def check_serve(host: str = "127.0.0.1", port: int = 8000, count: int = 1, steps
         raise UserError(f"port={port}: choose one from 1 to 65535, such as 8000")
 
 
+def check_serve_and_address(host: str = "127.0.0.1", port: int = 8000, **others: Any) -> None:
+    """The same before the model is loaded, and UserError at an address that cannot be opened now."""
+    check_serve(host, port, **others)
+    try_address(host, port)
+
+
 CHECKS: dict[str, Callable[..., None]] = {
     "walk": check_walk,
     "arithmetic": check_arithmetic,
@@ -125,5 +132,5 @@ CHECKS: dict[str, Callable[..., None]] = {
     "traverse": check_traverse,
     "truncate": check_truncate,
     "page": check_page,
-    "serve": check_serve,
+    "serve": check_serve_and_address,
 }

@@ -36,19 +36,9 @@ class TrainingData(LightningDataModule):
         """Batches from the current step on; a batch is a function of its index."""
         assert self.trainer is not None
         rank, processes = rank_and_world_size()
-        if self.batch_size % processes:
-            raise UserError(
-                f"training.batch_size={self.batch_size} is the global batch and does not divide by {processes}"
-                f" processes: choose a multiple of {processes}"
-            )
-        local, module = self.batch_size // processes, self.trainer.lightning_module
+        module = self.trainer.lightning_module
         assert isinstance(module, GenerativeModule)
-        if local % module.batch_multiple:
-            raise UserError(
-                f"each of {processes} processes has {local} images of training.batch_size={self.batch_size}, which is"
-                f" no multiple of {module.batch_multiple}, into which this model divides them by training.accumulate"
-                " and game.pack or model.views: choose numbers that divide"
-            )
+        local = divide_batch(self.batch_size, processes, module)
         shard = slice(rank * local, (rank + 1) * local)
         return self.batches(self.trainer.global_step, self.trainer.strategy.root_device, shard)
 
@@ -59,3 +49,20 @@ class TrainingData(LightningDataModule):
             with self.stopwatch("data"):
                 batches = [stream.batch(index, self.batch_size, shard) for index in range(step * k, step * k + k)]
             yield batches
+
+
+def divide_batch(batch_size: int, processes: int, module: GenerativeModule) -> int:
+    """Images of each process; UserError unless all have as many, which the model can divide into its parts."""
+    if batch_size % processes:
+        raise UserError(
+            f"training.batch_size={batch_size} is the global batch and does not divide by {processes}"
+            f" processes: choose a multiple of {processes}"
+        )
+    local = batch_size // processes
+    if local % module.batch_multiple:
+        whose = f", {local} for each of {processes} processes," if processes > 1 else ""
+        raise UserError(
+            f"training.batch_size={batch_size}{whose} is no multiple of {module.batch_multiple}, into which this model"
+            " divides it by training.accumulate and game.pack or model.views: choose numbers that divide"
+        )
+    return local
