@@ -25,6 +25,7 @@ HEALTHY = {
     "quality/fid": [2900, 300, 90, 40, 20, 12, 9, 8],
     "quality/diversity": [0, 0.6, 0.8, 0.9, 0.95, 0.97, 0.98, 1.0],
     "quality/classes_missing": [9, 3, 0, 0, 0, 0, 0, 0],
+    "quality/classes_missing_share": [0.9, 0.3, 0, 0, 0, 0, 0, 0],
     "quality/nearer_to_train": [1.0, 0.9, 0.7, 0.6, 0.6, 0.55, 0.55, 0.55],
     "quality/nearest/train": [9, 5, 4, 3, 3, 3, 3, 3],
     "quality/nearest/held_out": [9.1, 5.2, 4.2, 3.1, 3.1, 3.1, 3.1, 3.1],
@@ -54,7 +55,10 @@ SICK = {
     "batch_leak": {"game/batch_leak": [0.1, 0.2, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9], "quality/fid": STUCK},
 }
 VARIANTS = {
-    "collapse": {"quality/classes_missing": [9, 5, 5, 4, 4, 4, 4, 4]},
+    "collapse": {
+        "quality/classes_missing": [9, 5, 5, 4, 4, 4, 4, 4],
+        "quality/classes_missing_share": [0.9, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4, 0.4],
+    },
     "memorization": {
         "quality/nearer_to_train": [1.0, 0.9, 0.9, 0.9, 0.95, 0.95, 0.95, 0.95],
         "quality/nearest/train": [9, 5, 4, 3, 1, 0.5, 0.5, 0.5],
@@ -166,6 +170,10 @@ def test_samples_that_spread_have_not_collapsed_and_a_run_that_has_hardly_begun_
     assert examine(case_of(begins)) == []
     missing = {"quality/classes_missing": [9, 6, 5, 2], "quality/diversity": [0.0, 0.001, 0.011, 0.036]}
     assert examine(case_of({"quality/fid": [482, 444, 418, 366], **missing})) == []  # hinge on MNIST, every 3,000
+    rare = {"quality/classes_missing": [528, 92, 35, 15], "quality/classes_missing_share": [0.528, 0.092, 0.035, 0.015]}
+    assert examine(case_of({"quality/fid": [482, 444, 418, 366], **rare})) == []  # of 1,000 classes, StackedMNIST
+    coming = {"quality/classes_missing": [998, 571, 176, 88], "quality/classes_missing_share": [0.998, 0.571, 0.176, 0.088]}
+    assert examine(case_of({"quality/fid": [482, 444, 418, 366], **coming})) == []
     still = {"quality/diversity": [0.0001, 0.003, 0.003, 0.003, 0.003]}
     assert [finding.name for finding in examine(case_of(still))] == ["collapse"]
     assert examine(case_of(still, budget=150_000)) == []

@@ -25,9 +25,11 @@ def test_a_class_with_less_than_a_tenth_of_its_share_is_missing():
     fake = torch.repeat_interleave(torch.arange(4), torch.tensor([500, 300, 190, 10]))
     found = compare_classes(fake, real, list("abcd"))
     assert found == {"class_share/a": 0.5, "class_share/b": 0.3, "class_share/c": 0.19, "class_share/d": 0.01} | {
-        "classes_missing": 1.0
+        "classes_missing": 1.0,
+        "classes_missing_share": 0.25,
     }
     assert compare_classes(fake[:0], real, list("abcd"))["classes_missing"] == 4
+    assert compare_classes(fake[:0], real, list("abcd"))["classes_missing_share"] == 1
 
 
 def test_copies_are_nearer_to_training_images_and_new_samples_are_not():

@@ -35,9 +35,9 @@ VANISHED = 0.1
 UNIFORM = 0.1
 """Diversity over the data's"""
 GROWTH = 1.5
-"""Times its value two measurements ago: samples that spread this fast have not collapsed, they begin"""
-MOST_MISSING = 2
-"""Classes"""
+"""Times its value two measurements ago: samples that spread, or classes that come, this fast have not collapsed"""
+MOST_MISSING, FEW = 2, 0.05
+"""Classes, and that part of all: of 1,000 some are rare for long"""
 BY_HEART = 0.6
 """r_v; Karras et al. 2020 start to augment at 0.5"""
 COPIES = 0.8
@@ -100,12 +100,15 @@ def collapse(case: Case) -> Evidence | None:
     """The samples are nearly one, or whole classes are missing."""
     diversity = case.history.last("quality/diversity", LAST + 1)[1:]  # that of the untrained model says nothing
     is_growing = bool(diversity) and diversity[-1] > GROWTH * diversity[0]
-    missing = case.history.last("quality/classes_missing", LAST + 1)[1:]
+    missing, shares = (
+        case.history.last(f"quality/{name}", LAST + 1)[1:] for name in ("classes_missing", "classes_missing_share")
+    )
+    is_growing |= bool(missing) and missing[0] > GROWTH * missing[-1]
     if is_growing:
         return None
     if diversity and max(diversity) < UNIFORM:
         return {"diversity": diversity[-1]}
-    if missing and min(missing) >= MOST_MISSING:
+    if missing and min(missing) >= MOST_MISSING and min(shares, default=1.0) >= FEW:
         return {"classes_missing": missing[-1]}
     return None
 

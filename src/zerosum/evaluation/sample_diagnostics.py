@@ -33,11 +33,15 @@ def compare_diversity(fake: Tensor, real: Tensor) -> dict[str, float]:
 
 
 def compare_classes(fake: Tensor, real: Tensor, names: list[str]) -> dict[str, float]:
-    """The share of each class among the samples, and how many classes of the data are missing; labels (N,), (M,)."""
+    """The share of each class among the samples, and how many classes of the data are missing, and what part of them.
+
+    Labels are (N,) and (M,).
+    """
     shares, expected = (
         torch.bincount(side, minlength=len(names)).double().cpu() / max(1, len(side)) for side in (fake, real)
     )
-    missing = {"classes_missing": float(((shares < MISSING * expected) & (expected > 0)).sum())}
+    count = float(((shares < MISSING * expected) & (expected > 0)).sum())
+    missing = {"classes_missing": count, "classes_missing_share": count / max(1, int((expected > 0).sum()))}
     if len(names) > MOST_CLASSES:
         return missing
     return {f"class_share/{name}": float(share) for name, share in zip(names, shares, strict=True)} | missing
