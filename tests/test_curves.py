@@ -1,8 +1,10 @@
 """Averages over seeds, along training."""
 
+import json
+
 from fake_runs import fake_run
 
-from zerosum.report.curves import make_curves
+from zerosum.report.curves import MINUTES_ALONE, make_curves
 from zerosum.report.grouping import group_by_setting
 from zerosum.report.measured_runs import read_runs
 
@@ -28,3 +30,20 @@ def test_a_missing_measurement_is_interpolated(tmp_path):
 def test_a_value_that_was_never_measured_has_no_curve(tmp_path):
     settings, _ = group_by_setting(read_runs([fake_run(tmp_path / "a")])[0])
     assert make_curves(settings, "kid") == []
+
+
+def test_minutes_are_of_training_alone_where_every_run_has_measured_them(tmp_path):
+    for name, seconds in (("a", 1.5), ("b", 1.0)):
+        path = fake_run(tmp_path / name, loss=name.upper(), fids=(100.0, 10.0, 4.0)) / "metrics.json"
+        report = json.loads(path.read_text())
+        for step, entry in enumerate([*report["history"], report["last"]]):
+            entry["values"] |= {"train_minutes": seconds * min(step, 2)} if step else {}
+        path.write_text(json.dumps(report))
+    fake_run(tmp_path / "c", loss="C", fids=(100.0, 10.0))
+
+    def curves(*names):
+        return make_curves(group_by_setting(read_runs([tmp_path / name for name in names])[0])[0], "fid")
+
+    assert [curve.minutes.tolist() for curve in curves("a", "b")] == [[0, 1.5, 3], [0, 1, 2]]
+    assert {curve.time for curve in curves("a", "b")} == {MINUTES_ALONE}
+    assert [curve.minutes.tolist() for curve in curves("a", "c")] == [[0, 2, 4], [0, 2]]

@@ -172,7 +172,8 @@ def test_samples_that_spread_have_not_collapsed_and_a_run_that_has_hardly_begun_
     assert examine(case_of({"quality/fid": [482, 444, 418, 366], **missing})) == []  # hinge on MNIST, every 3,000
     rare = {"quality/classes_missing": [528, 92, 35, 15], "quality/classes_missing_share": [0.528, 0.092, 0.035, 0.015]}
     assert examine(case_of({"quality/fid": [482, 444, 418, 366], **rare})) == []  # of 1,000 classes, StackedMNIST
-    coming = {"quality/classes_missing": [998, 571, 176, 88], "quality/classes_missing_share": [0.998, 0.571, 0.176, 0.088]}
+    part = [0.998, 0.571, 0.176, 0.088]
+    coming = {"quality/classes_missing": [998, 571, 176, 88], "quality/classes_missing_share": part}
     assert examine(case_of({"quality/fid": [482, 444, 418, 366], **coming})) == []
     still = {"quality/diversity": [0.0001, 0.003, 0.003, 0.003, 0.003]}
     assert [finding.name for finding in examine(case_of(still))] == ["collapse"]

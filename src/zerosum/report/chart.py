@@ -52,7 +52,7 @@ def make_figure(curves: list[Curve], value: str, floor: float | None, explanatio
     left.set(xlabel="real images seen in training", ylabel=value)
     left.xaxis.set_major_locator(MaxNLocator(6))
     left.xaxis.set_major_formatter(EngFormatter())
-    right.set(xlabel="minutes of training")
+    right.set(xlabel=curves[0].time)
     set_scale(left, curves, floor)
     figure.legend(handles=legend_handles(left, curves), loc="lower center", ncols=columns, fontsize=9, frameon=False)
     return figure

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from zerosum.files import save_whole
 from zerosum.report.compare import mean_floor
-from zerosum.report.curves import Curve, make_curves
+from zerosum.report.curves import MINUTES, Curve, make_curves
 from zerosum.report.figures import Level, Line, chart, thin
 from zerosum.report.html import Markup, details, element, join, table
 from zerosum.report.measured_runs import MeasuredRun, better_directions
@@ -98,7 +98,7 @@ def draw_values(sweep: Sweep, share: float) -> Markup | None:
     lines = {x: [line_of(curve, x, share) for curve in curves] for x in ("images", "minutes")}
     charts = [
         chart(f"{sweep.value} against {x}", axis, label, lines[x], levels, note, True)
-        for x, axis in (("images", "real images seen"), ("minutes", "minutes of training"))
+        for x, axis in (("images", "real images seen"), ("minutes", curves[0].time if curves else MINUTES))
     ]
     return element("div", *charts, class_="charts")
 
