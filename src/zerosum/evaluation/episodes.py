@@ -60,6 +60,8 @@ class EpisodeProtocol:
 
     dataset: Demonstrations
 
+    floor_source = "the demonstrator"
+
     def __init__(self, name: str, metrics: dict[str, EpisodeMetric], episodes: int = 50, seed: int = 0) -> None:
         check_at_least("protocol", 2, episodes=episodes)
         check_metrics(metrics, "episodes", "episode_return")

@@ -114,6 +114,8 @@ class FuturesProtocol:
     exact: Tensor | None
     """(P, K, future)"""
 
+    floor_source = "the exact forecaster"
+
     def __init__(
         self, name: str, metrics: dict[str, ForecastMetric], pasts: int = 200, futures: int = 100, seed: int = 0
     ) -> None:

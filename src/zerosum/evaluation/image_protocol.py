@@ -49,6 +49,8 @@ class ImageProtocol:
     test) are measured in place of the samples. best.ckpt is chosen by the first metric.
     """
 
+    floor_source = "real images"
+
     def __init__(
         self,
         name: str,

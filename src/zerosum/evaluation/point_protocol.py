@@ -29,6 +29,8 @@ from zerosum.sampling import Model, images
 class PointProtocol:
     """Metrics of `n_fake` points, of seeds seed * n_fake and following; the floor is as many points of the data."""
 
+    floor_source = "samples of the data's law"
+
     def __init__(
         self, name: str, metrics: dict[str, PointMetric | ModelMetric], n_fake: int = 10_000, seed: int = 0
     ) -> None:

@@ -27,6 +27,8 @@ class EvaluationProtocol(Protocol):
     """The reason for each metric that could not be measured"""
     better: dict[str, Direction]
     """The better direction of every value that has one"""
+    floor_source: str
+    """What takes the model's place in the floor"""
 
     def prepare(self, dataset: Dataset, device: torch.device) -> None:
         """Compute on `device`, or load, all that does not depend on the model; UserError if that is impossible."""

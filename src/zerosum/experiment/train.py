@@ -131,9 +131,8 @@ def summarize(experiment: Experiment, evaluate: Evaluate | None, seconds: float)
         log.info("  best   %s at %s images", format_values(best.values), f"{best.images:,}")
         log.info("  last   %s", format_values(last.values))
         if evaluate.floor is not None:
-            log.info(
-                "  floor  %s (real data, their law or their expert in the model's place)", format_values(evaluate.floor)
-            )
+            source = evaluate.protocol.floor_source
+            log.info("  floor  %s (%s in the model's place)", format_values(evaluate.floor), source)
     if evaluate is not None and evaluate.findings is not None:
         log.info("  doctor %s", describe_findings(evaluate.findings, module.images_seen))
     for name, description in RESULTS.items():
