@@ -3,7 +3,7 @@
     python docs/make_tables.py digits_losses mnist_losses ring_losses relativistic_ablation mnist_labels
 
 reads outputs/<name>, writes docs/<name>.md and .png and benchmarks/results/<name>.json, and fills the blocks that start
-with `<!-- <name>: ... -->` in README.md, docs/labels.md and docs/applications/, where there are any.
+with `<!-- <name>: ... -->` in README.md, docs/labels.md, docs/zoo.md and docs/applications/, where there are any.
 """
 
 import json
@@ -27,6 +27,9 @@ TITLES = {
     "mnist_infogan": ("InfoGAN on MNIST", "labels", "fid"),
     "learning_triangle": ("The learning triangle on the ring", "model", "points_wasserstein"),
     "learning_triangle_digits": ("The learning triangle on digits", "model", "fid"),
+    "cost_mnist": ("What quality costs on MNIST", "recipe", "fid"),
+    "stacked_mnist": ("1,000 modes at 16 pixels", "recipe", "mode_kl"),
+    "stacked_mnist_ablation": ("R3GAN's ablation on StackedMNIST at 16 pixels", "loss,regularizer", "mode_kl"),
     "relativistic_ablation": ("R3GAN's ablation on the grid of 25 Gaussians", "loss,regularizer", "modes"),
 }
 
@@ -53,7 +56,8 @@ def main(names: list[str]) -> None:
         lines = page.read_text(encoding="utf-8").splitlines()
         table = "\n".join(line for line in lines if line.startswith("|"))
         docs = ROOT / "docs"
-        for page in [ROOT / "README.md", *docs.glob("labels.md"), *docs.glob("applications/*.md")]:
+        pages = [*docs.glob("labels.md"), *docs.glob("zoo.md"), *docs.glob("applications/*.md")]
+        for page in [ROOT / "README.md", *pages]:
             fill_block(page, name, table)
         print(ROOT / "docs" / f"{name}.md")
 
