@@ -32,6 +32,17 @@ def test_the_chart_has_a_line_for_each_setting_and_is_logarithmic_where_values_a
     assert figure_of(tmp_path / "near", 3, start=20.0).axes[0].get_yscale() == "linear"
 
 
+def test_short_lines_beside_long_ones_are_legible(tmp_path):
+    runs = [fake_run(tmp_path / "short", "A", fids=(9.0, 4.0)), fake_run(tmp_path / "long", "B", fids=(9.0,) * 31)]
+    curves = make_curves(group_by_setting(read_runs(runs)[0])[0], "fid")
+    left = make_figure(curves, "fid", 1.0, "").axes[0]
+    ends = sorted(
+        left.transAxes.inverted().transform(left.transData.transform((line.get_xdata()[-1], 1)))[0]
+        for line in left.lines[:2]
+    )
+    assert 0.1 < ends[0] < 0.9 < ends[1] < 1
+
+
 def test_many_settings_look_different_and_the_legend_covers_no_data(tmp_path):
     figure = figure_of(tmp_path, 26)
     lines = figure.axes[0].lines[:26]

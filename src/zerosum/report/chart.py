@@ -23,6 +23,8 @@ WIDTH = 11.0
 """Width of the figure, in inches"""
 LONGEST_LINE = 165
 """Characters that fit into the width"""
+FAR = 10
+"""Times the shortest line's images"""
 FLOOR_LABEL = "floor: real data instead of samples"
 
 
@@ -50,8 +52,7 @@ def make_figure(curves: list[Curve], value: str, floor: float | None, explanatio
     draw_panel(left, curves, "images", floor)
     draw_panel(right, curves, "minutes", floor)
     left.set(xlabel="real images seen in training", ylabel=value)
-    left.xaxis.set_major_locator(MaxNLocator(6))
-    left.xaxis.set_major_formatter(EngFormatter())
+    set_images(left, curves)
     right.set(xlabel=curves[0].time)
     set_scale(left, curves, floor)
     figure.legend(handles=legend_handles(left, curves), loc="lower center", ncols=columns, fontsize=9, frameon=False)
@@ -101,6 +102,21 @@ def legend_handles(axes: Axes, curves: list[Curve]) -> list[Artist]:
     """Lines ordered as they end in the panels, the highest first, then the floor."""
     order = sorted(range(len(curves)), key=lambda index: -curves[index].mean[-1])
     return [*(axes.lines[index] for index in order), *axes.lines[len(curves) :]]
+
+
+def set_images(axes: Axes, curves: list[Curve]) -> None:
+    """Round numbers of images; on a logarithmic axis, with 0 at its left, if some lines are far shorter than others."""
+    ends = [float(curve.images[-1]) for curve in curves]
+    shortest, longest = min(ends), max(ends)
+    if shortest > 0 and longest / shortest > FAR:
+        decade = 10 ** math.floor(math.log10(shortest))
+        axes.set_xscale("symlog", linthresh=decade, linscale=0.3)
+        decades = range(math.ceil(math.log10(longest / decade)) + 1)
+        axes.set_xticks([0, *(step * decade * 10**power for power in decades for step in (1, 2, 5))])
+        axes.set_xlim(-0.2 * decade, 1.2 * longest)  # after the ticks, which widen it
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(EngFormatter())
 
 
 def set_scale(axes: Axes, curves: list[Curve], floor: float | None) -> None:
