@@ -130,13 +130,14 @@ def put_in_place(run: Path) -> Path:
 
 
 def changes_of(given: dict[str, str], composed: DictConfig | None) -> dict[str, Any]:
-    """Overridden keys and their new values; a preset overrides every key."""
+    """Overridden keys and their new values; a preset overrides every key but those of `run`."""
     keys = [key for key in given if key.split(".")[0] not in ABOUT_RESUMING]
     if composed is None:
         return {key: OmegaConf.from_dotlist([f"value={given[key]}"]).value for key in keys}
     resolved = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
     if any(key in PRESETS for key in keys):
-        keys = [str(key) for key in resolved if key not in ABOUT_RESUMING and key != "run"]
+        of_run = [key for key in keys if key.startswith("run.")]
+        keys = [*(str(key) for key in resolved if key not in ABOUT_RESUMING and key != "run"), *of_run]
     found = {key.lstrip("+~"): OmegaConf.select(resolved, key.lstrip("+~")) for key in keys}
     return {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in found.items()}
 
