@@ -20,6 +20,7 @@ TITLES = {
     "digits_losses": ("Three losses on the digits", "loss._target_", "fid"),
     "mnist_losses": ("Three losses on MNIST", "loss._target_", "fid"),
     "ring_losses": ("Every loss on the ring of 8 Gaussians", "recipe", "high_quality"),
+    "ring_losses_long": ("Every loss on the ring of 8 Gaussians, by wider networks", "recipe", "high_quality"),
     "mnist_labels": ("Conditional GANs on MNIST", "labels", "fid"),
     "mnist_labels_none": ("The same without labels", "labels", "fid"),
     "fashion_mnist_projection": ("Fashion-MNIST by projection", "labels", "fid"),
