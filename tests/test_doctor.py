@@ -175,6 +175,8 @@ def test_samples_that_spread_have_not_collapsed_and_a_run_that_has_hardly_begun_
     part = [0.998, 0.571, 0.176, 0.088]
     coming = {"quality/classes_missing": [998, 571, 176, 88], "quality/classes_missing_share": part}
     assert examine(case_of({"quality/fid": [482, 444, 418, 366], **coming})) == []
+    alike = {"quality/diversity": [0.0, 0.05, 0.05, 0.05], **coming}
+    assert [finding.name for finding in examine(case_of({"quality/fid": STUCK[:4], **alike}))] == ["collapse"]
     still = {"quality/diversity": [0.0001, 0.003, 0.003, 0.003, 0.003]}
     assert [finding.name for finding in examine(case_of(still))] == ["collapse"]
     assert examine(case_of(still, budget=150_000)) == []

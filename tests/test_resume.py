@@ -37,7 +37,7 @@ def test_resuming_with_force_takes_the_new_config(finished_run, tiny):
 def test_a_preset_is_compared_as_a_whole(finished_run, tiny):
     with pytest.raises(UserError, match=r"regularizer\.r2\.weight=1\.0 instead of None"):
         resume.configure(finished_run, ["experiment=digits"], (), tiny("regularizer=r2"))
-    longer = ["experiment=digits", "run.images=640"]
+    longer = ["experiment=digits", "++run.images=640"]
     typed = resume.configure(finished_run, longer, (), tiny("run.images=640"), force=True)
     assert typed["run"]["images"] == 640, "typed beside it"
 

@@ -99,16 +99,16 @@ def vanishing_gradient(case: Case) -> Evidence | None:
 def collapse(case: Case) -> Evidence | None:
     """The samples are nearly one, or whole classes are missing."""
     diversity = case.history.last("quality/diversity", LAST + 1)[1:]  # that of the untrained model says nothing
-    is_growing = bool(diversity) and diversity[-1] > GROWTH * diversity[0]
+    spread = bool(diversity) and diversity[-1] > GROWTH * diversity[0]
     missing, shares = (
         case.history.last(f"quality/{name}", LAST + 1)[1:] for name in ("classes_missing", "classes_missing_share")
     )
-    is_growing |= bool(missing) and missing[0] > GROWTH * missing[-1]
-    if is_growing:
+    come = bool(missing) and missing[0] > GROWTH * missing[-1]
+    if spread:
         return None
     if diversity and max(diversity) < UNIFORM:
         return {"diversity": diversity[-1]}
-    if missing and min(missing) >= MOST_MISSING and min(shares, default=1.0) >= FEW:
+    if missing and not come and min(missing) >= MOST_MISSING and min(shares, default=1.0) >= FEW:
         return {"classes_missing": missing[-1]}
     return None
 

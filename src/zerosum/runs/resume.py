@@ -136,7 +136,7 @@ def changes_of(given: dict[str, str], composed: DictConfig | None) -> dict[str, 
         return {key: OmegaConf.from_dotlist([f"value={given[key]}"]).value for key in keys}
     resolved = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
     if any(key in PRESETS for key in keys):
-        of_run = [key for key in keys if key.startswith("run.")]
+        of_run = [key for key in keys if key.lstrip("+~").startswith("run.")]
         keys = [*(str(key) for key in resolved if key not in ABOUT_RESUMING and key != "run"), *of_run]
     found = {key.lstrip("+~"): OmegaConf.select(resolved, key.lstrip("+~")) for key in keys}
     return {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in found.items()}
